@@ -1,0 +1,14 @@
+# Every library the project uses, with the reason. Debian names stand in tools/packages.txt.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(dnnl REQUIRED)            # oneDNN: matmul and convolution at the processor's peak
+find_package(nlohmann_json REQUIRED)   # JSON of the protocol and of model configurations
+find_package(spdlog REQUIRED)          # logging to stderr
+find_package(CLI11 REQUIRED)           # the command line
+find_package(PNG REQUIRED)             # pictures out
+pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)            # one binary, best vector kernels per processor
+pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)      # the tokenizer's Unicode pattern
+pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)  # Unicode lower-casing and normal forms
+if(SDXL_OPENMP)
+  find_package(OpenMP REQUIRED)        # the thread pool that oneDNN uses too
+endif()

@@ -1,0 +1,12 @@
+# What a builder may choose, and the warnings and sanitizers every target is built with.
+option(SDXL_BUILD_TESTS "Build the tests and the fuzzers" ON)
+option(SDXL_OPENMP "Run our own kernels on OpenMP threads (off under ThreadSanitizer: libgomp is not instrumented)" ON)
+set(SDXL_SANITIZE "" CACHE STRING "Comma separated sanitizers, e.g. address,undefined")
+
+add_library(sdxl_options INTERFACE)
+target_compile_options(sdxl_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor)
+target_include_directories(sdxl_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+if(SDXL_SANITIZE)
+  target_compile_options(sdxl_options INTERFACE -fsanitize=${SDXL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(sdxl_options INTERFACE -fsanitize=${SDXL_SANITIZE})
+endif()

@@ -1,0 +1,114 @@
+// Backend: memory, prepared weights and the coarse ops that networks are made of, on one device.
+//
+// Two kinds live here: `reference` (plain C++, fp32, the oracle) and `onednn` (CPU, fp32 and bf16). Networks never ask
+// which one they run on. Callers go through ops/, which checks shapes and traces; a backend may assume what is written
+// under REQUIRES here.
+//
+// Layout: activations are channels-last. Pictures and latents are [N, H, W, C], tokens [N, L, C]. Activations have the
+// element type that the backend computes in; norms' parameters and biases are float32.
+// Ownership: tensors and prepared weights own their memory and may outlive the views they were made from.
+// Threads: one thread calls a backend at a time; ops run on the backend's own threads and are complete on return.
+// Errors: Failure, kOutOfMemory or kInternal; no foreign exception leaves a backend.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "tensor/host_view.h"
+#include "tensor/tensor.h"
+
+namespace sdxl {
+
+enum class Activation {
+    kNone,
+    kSilu,       // x * sigmoid(x)
+    kGelu,       // x * Phi(x), the erf form
+    kQuickGelu,  // x * sigmoid(1.702 x)
+};
+
+// A weight in the form that its backend computes with. Only the backend that made it may use it.
+class PreparedWeight {
+  public:
+    virtual ~PreparedWeight() = default;
+    virtual std::size_t bytes() const = 0;
+};
+using WeightPtr = std::shared_ptr<const PreparedWeight>;
+
+// y = x W^T + b. Several matrices stack over their output rows (query, key and value as one product).
+// Every weight view is [out_i, in] (or [out_i, in, 1, 1]); biases are [out_i], one for each weight, or none at all.
+struct LinearSource {
+    std::vector<HostView> weights;
+    std::vector<HostView> biases;
+};
+
+struct Padding {
+    int top = 0, left = 0, bottom = 0, right = 0;
+};
+
+// Cross-correlation as torch.nn.Conv2d; weight [out, in, kh, kw], bias [out] or empty view.
+struct ConvSource {
+    HostView weight;
+    HostView bias;
+    int stride = 1;
+    Padding padding;
+};
+
+class Backend {
+  public:
+    virtual ~Backend() = default;
+
+    virtual std::string_view name() const = 0;
+    virtual bool supports(DType compute) const = 0;
+
+    // --- memory -----------------------------------------------------------------------------------------------------
+    virtual Tensor empty(const Shape& shape, DType dtype) = 0;
+    // Copies from host memory, converting to `dtype`. REQUIRES: values.size() == shape.numel().
+    virtual Tensor upload(std::span<const float> values, const Shape& shape, DType dtype) = 0;
+    // Copies to host memory as float32. REQUIRES: x contiguous.
+    virtual std::vector<float> download(const Tensor& x) = 0;
+    virtual Tensor cast(const Tensor& x, DType dtype) = 0;
+
+    // --- weights: converted and packed once, at load ----------------------------------------------------------------
+    virtual WeightPtr prepare_linear(const LinearSource& source, DType compute) = 0;
+    // For geglu(): one weight [2 * inner, in] whose upper half is the value and lower half the gate.
+    virtual WeightPtr prepare_geglu(const LinearSource& source, DType compute) = 0;
+    virtual WeightPtr prepare_conv2d(const ConvSource& source, DType compute) = 0;
+
+    // --- products ---------------------------------------------------------------------------------------------------
+    // x [..., in] -> activation(x W^T + b) + residual, [..., out]. `residual` may be undefined; if not, it has the
+    // result's shape, and activation is kNone.
+    virtual Tensor linear(const Tensor& x, const PreparedWeight& weight, Activation activation,
+                          const Tensor& residual) = 0;
+    // x [..., in] -> value * gelu(gate), [..., inner]. Shazeer, "GLU Variants Improve Transformer", 2020.
+    virtual Tensor geglu(const Tensor& x, const PreparedWeight& weight) = 0;
+    // x [N, H, W, in] -> conv(x) + residual, [N, H', W', out]. `residual` may be undefined.
+    virtual Tensor conv2d(const Tensor& x, const PreparedWeight& weight, const Tensor& residual) = 0;
+    // softmax(q k^T / sqrt(C / heads)) v per head. q [N, Lq, C], k and v [N, Lk, C], any row stride -> [N, Lq, C].
+    // With `causal`, position i sees positions <= i (and Lq == Lk).
+    virtual Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int heads, bool causal) = 0;
+
+    // --- norms and element-wise -------------------------------------------------------------------------------------
+    // x [N, H, W, C] or [N, L, C]; gamma, beta float32 [C]; `shift` float32 [N, C] is added to x before the norm where
+    // defined; with `silu` the result goes through SiLU.
+    virtual Tensor group_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, int groups, float eps,
+                              bool silu, const Tensor& shift) = 0;
+    // Over the innermost extent; gamma, beta float32 [C].
+    virtual Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) = 0;
+    virtual Tensor activate(const Tensor& x, Activation activation) = 0;
+    virtual Tensor add(const Tensor& a, const Tensor& b) = 0;
+
+    // --- movement ---------------------------------------------------------------------------------------------------
+    // [N, H, W, A] and [N, H, W, B] -> [N, H, W, A + B]
+    virtual Tensor concat_channels(const Tensor& a, const Tensor& b) = 0;
+    // [N, H, W, C] -> [N, 2H, 2W, C], every pixel four times.
+    virtual Tensor upsample_nearest2x(const Tensor& x) = 0;
+    // Rows `ids` of a float table, plus `positions` [L, C] where given: ids are N x L -> [N, L, C] in `dtype`.
+    // REQUIRES: every id in [0, table.shape[0]).
+    virtual Tensor embed(const HostView& table, std::span<const std::int32_t> ids, std::int64_t batch,
+                         const HostView& positions, DType dtype) = 0;
+};
+
+}  // namespace sdxl
