@@ -1,0 +1,95 @@
+#include "backend/onednn/memory_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <new>
+#include <utility>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+namespace sdxl::onednn {
+namespace {
+
+constexpr std::size_t kCacheLine = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+std::size_t round_up(std::size_t value, std::size_t unit) {
+    return (value + unit - 1) / unit * unit;
+}
+
+// Sizes within an eighth of each other share a class, so that a freed block fits its next user.
+std::size_t size_class(std::size_t bytes) {
+    const std::size_t unit = std::max(kCacheLine, std::bit_floor(std::max<std::size_t>(bytes, 1)) / 8);
+    return round_up(std::max<std::size_t>(bytes, 1), unit);
+}
+
+void* allocate_block(std::size_t bytes) {
+    const bool huge = bytes >= 2 * kHugePage;
+    const std::size_t alignment = huge ? kHugePage : kCacheLine;
+    void* block = std::aligned_alloc(alignment, round_up(bytes, alignment));
+    if (block == nullptr) throw std::bad_alloc();
+#ifdef __linux__
+    if (huge) madvise(block, round_up(bytes, alignment), MADV_HUGEPAGE);
+#endif
+    return block;
+}
+
+}  // namespace
+
+class PooledStorage final : public Storage {
+  public:
+    PooledStorage(std::shared_ptr<MemoryPool> pool, void* block, std::size_t size)
+        : pool_(std::move(pool)), block_(block), size_(size) {}
+    ~PooledStorage() override { pool_->give_back(block_, size_); }
+    PooledStorage(const PooledStorage&) = delete;
+    PooledStorage& operator=(const PooledStorage&) = delete;
+
+    void* data() override { return block_; }
+    std::size_t bytes() const override { return size_; }
+
+  private:
+    std::shared_ptr<MemoryPool> pool_;
+    void* block_;
+    std::size_t size_;
+};
+
+MemoryPool::~MemoryPool() {
+    trim();
+}
+
+std::shared_ptr<Storage> MemoryPool::allocate(std::size_t bytes) {
+    const std::size_t size = size_class(bytes);
+    void* block = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        auto found = free_.find(size);
+        if (found != free_.end() && !found->second.empty()) {
+            block = found->second.back();
+            found->second.pop_back();
+        }
+    }
+    if (block == nullptr) block = allocate_block(size);
+    return std::make_shared<PooledStorage>(shared_from_this(), block, size);
+}
+
+void MemoryPool::give_back(void* block, std::size_t size) {
+    const std::lock_guard lock(mutex_);
+    free_[size].push_back(block);
+}
+
+void MemoryPool::trim() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [size, blocks] : free_)
+        for (void* block : blocks) std::free(block);
+    free_.clear();
+}
+
+WeightBuffer::WeightBuffer(std::size_t bytes)
+    : bytes_(bytes), data_(allocate_block(std::max<std::size_t>(bytes, 1))) {}
+WeightBuffer::~WeightBuffer() {
+    std::free(data_);
+}
+
+}  // namespace sdxl::onednn

@@ -1,0 +1,115 @@
+#include "backend/onednn/norms.h"
+
+#include <cmath>
+#include <vector>
+
+#include "backend/onednn/kernels.h"
+#include "backend/onednn/parallel.h"
+
+namespace sdxl::onednn {
+namespace {
+
+// Rows whose moments are summed in float32 before they go to double: keeps the error of long sums at float32
+// level.
+constexpr std::int64_t kRowsPerBlock = 64;
+
+struct Moments {
+    std::vector<double> sum, square;  // per channel
+};
+
+template <class T>
+Moments moments(const T* x, const float* shift, std::int64_t rows, std::int64_t width) {
+    const auto channels = static_cast<std::size_t>(width);
+    const std::int64_t blocks = (rows + kRowsPerBlock - 1) / kRowsPerBlock;
+    std::vector<Moments> partial(static_cast<std::size_t>(thread_count()),
+                                 {std::vector<double>(channels), std::vector<double>(channels)});
+    // Static pieces, added up in order: the result does not depend on which thread ran what.
+    const auto pieces = static_cast<std::int64_t>(partial.size());
+    parallel_ranges(pieces, 1, [&](std::int64_t first, std::int64_t last) {
+        std::vector<float> sum(channels), square(channels);
+        for (std::int64_t piece = first; piece < last; ++piece) {
+            Moments& total = partial[static_cast<std::size_t>(piece)];
+            for (std::int64_t block = piece * blocks / pieces; block < (piece + 1) * blocks / pieces;
+                 ++block) {
+                const std::int64_t row = block * kRowsPerBlock;
+                sum.assign(channels, 0.F);
+                square.assign(channels, 0.F);
+                channel_moments(x + row * width, shift, std::min(kRowsPerBlock, rows - row), width,
+                                sum.data(), square.data());
+                for (std::size_t c = 0; c < channels; ++c) {
+                    total.sum[c] += static_cast<double>(sum[c]);
+                    total.square[c] += static_cast<double>(square[c]);
+                }
+            }
+        }
+    });
+    for (std::size_t piece = 1; piece < partial.size(); ++piece) {
+        for (std::size_t c = 0; c < channels; ++c) {
+            partial[0].sum[c] += partial[piece].sum[c];
+            partial[0].square[c] += partial[piece].square[c];
+        }
+    }
+    return std::move(partial[0]);
+}
+
+// Per-channel factors so that y = x * scale + bias.
+struct Affine {
+    std::vector<float> scale, bias;
+};
+
+Affine affine(const Moments& moments, const float* gamma, const float* beta, const float* shift, int groups,
+              float eps, std::int64_t rows) {
+    const std::size_t channels = moments.sum.size();
+    const std::size_t size = channels / static_cast<std::size_t>(groups);
+    const double count = static_cast<double>(rows) * static_cast<double>(size);
+    Affine result{std::vector<float>(channels), std::vector<float>(channels)};
+    for (std::size_t first = 0; first < channels; first += size) {
+        double sum = 0;
+        double square = 0;
+        for (std::size_t c = first; c < first + size; ++c) {
+            sum += moments.sum[c];
+            square += moments.square[c];
+        }
+        const double mean = sum / count;
+        const double variance = std::max(0.0, square / count - mean * mean);
+        const double rstd = 1.0 / std::sqrt(variance + static_cast<double>(eps));
+        for (std::size_t c = first; c < first + size; ++c) {
+            const double scale = static_cast<double>(gamma[c]) * rstd;
+            const double offset = shift != nullptr ? static_cast<double>(shift[c]) : 0.0;
+            result.scale[c] = static_cast<float>(scale);
+            result.bias[c] = static_cast<float>(static_cast<double>(beta[c]) + (offset - mean) * scale);
+        }
+    }
+    return result;
+}
+
+template <class T>
+void run(const Tensor& x, const float* gamma, const float* beta, int groups, float eps, bool silu,
+         const float* shift, const Tensor& y) {
+    const std::int64_t width = x.dim(-1);
+    const std::int64_t rows = x.shape().rows() / x.dim(0);
+    for (std::int64_t item = 0; item < x.dim(0); ++item) {
+        const T* from = x.data<T>() + item * rows * width;
+        T* to = y.data<T>() + item * rows * width;
+        const float* item_shift = shift != nullptr ? shift + item * width : nullptr;
+        const Affine factors =
+            affine(moments(from, item_shift, rows, width), gamma, beta, item_shift, groups, eps, rows);
+        parallel_ranges(rows, 16, [&](std::int64_t begin, std::int64_t end) {
+            scale_bias_rows(from + begin * width, factors.scale.data(), factors.bias.data(), silu,
+                            to + begin * width, end - begin, width);
+        });
+    }
+}
+
+}  // namespace
+
+void group_norm(const Tensor& x, const float* gamma, const float* beta, int groups, float eps, bool silu,
+                const float* shift, const Tensor& y) {
+    if (x.dtype() == DType::kBF16) {
+        run<bf16_bits>(x, gamma, beta, groups, eps, silu, shift, y);
+    } else {
+        run<float>(x, gamma, beta, groups, eps, silu, shift, y);
+    }
+}
+
+}  // namespace sdxl::onednn
