@@ -29,6 +29,9 @@ enum class Activation {
     kQuickGelu,  // x * sigmoid(1.702 x)
 };
 
+// "none", "silu", ...: for traces and messages.
+std::string_view activation_name(Activation activation);
+
 // A weight in the form that its backend computes with. Only the backend that made it may use it.
 class PreparedWeight {
   public:
@@ -70,6 +73,8 @@ class Backend {
     // Copies to host memory as float32. REQUIRES: x contiguous.
     virtual std::vector<float> download(const Tensor& x) = 0;
     virtual Tensor cast(const Tensor& x, DType dtype) = 0;
+    // Gives memory that is kept for the next op, but not in use, back to the system.
+    virtual void release_cached_memory() {}
 
     // --- weights: converted and packed once, at load ----------------------------------------------------------------
     virtual WeightPtr prepare_linear(const LinearSource& source, DType compute) = 0;
@@ -103,8 +108,10 @@ class Backend {
     // --- movement ---------------------------------------------------------------------------------------------------
     // [N, H, W, A] and [N, H, W, B] -> [N, H, W, A + B]
     virtual Tensor concat_channels(const Tensor& a, const Tensor& b) = 0;
-    // [N, H, W, C] -> [N, 2H, 2W, C], every pixel four times.
-    virtual Tensor upsample_nearest2x(const Tensor& x) = 0;
+    // [N, H, W, C] -> [N, height, width, C]: pixel (y, x) is the source's (y / 2, x / 2).
+    // REQUIRES: height is 2H or 2H - 1, width 2W or 2W - 1 (the odd ones drop the last row or column, which is what
+    // torch's nearest interpolation to that size gives).
+    virtual Tensor upsample_nearest2x(const Tensor& x, std::int64_t height, std::int64_t width) = 0;
     // Rows `ids` of a float table, plus `positions` [L, C] where given: ids are N x L -> [N, L, C] in `dtype`.
     // REQUIRES: every id in [0, table.shape[0]).
     virtual Tensor embed(const HostView& table, std::span<const std::int32_t> ids, std::int64_t batch,

@@ -1,0 +1,38 @@
+// Matrix products and convolutions. Weights are kept input-major, [in, out] or [kh, kw, in, out], so that the
+// inner loop runs over neighbouring outputs.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace sdxl::reference {
+
+struct LinearWeight final : PreparedWeight {
+    std::int64_t in = 0, out = 0;
+    std::vector<float> values;  // [in, out]
+    std::vector<float> bias;    // [out]; zeros where the layer has none
+
+    std::size_t bytes() const override { return (values.size() + bias.size()) * sizeof(float); }
+};
+
+struct ConvWeight final : PreparedWeight {
+    std::int64_t in = 0, out = 0, kernel_height = 0, kernel_width = 0;
+    int stride = 1;
+    Padding padding;
+    std::vector<float> values;  // [kh, kw, in, out]
+    std::vector<float> bias;    // [out]
+
+    std::size_t bytes() const override { return (values.size() + bias.size()) * sizeof(float); }
+};
+
+WeightPtr prepare_linear(const LinearSource& source);
+WeightPtr prepare_conv2d(const ConvSource& source);
+
+// Contracts as in backend.h.
+Tensor linear(const Tensor& x, const LinearWeight& weight, Activation activation, const Tensor& residual);
+Tensor geglu(const Tensor& x, const LinearWeight& weight);
+Tensor conv2d(const Tensor& x, const ConvWeight& weight, const Tensor& residual);
+
+}  // namespace sdxl::reference

@@ -1,0 +1,107 @@
+#include "backend/reference/reference_backend.h"
+
+#include <algorithm>
+
+#include "backend/reference/attention.h"
+#include "backend/reference/elementwise.h"
+#include "backend/reference/products.h"
+#include "core/error.h"
+
+namespace sdxl {
+namespace {
+
+void require_f32(DType dtype) {
+    if (dtype != DType::kF32) {
+        fail(ErrorCode::kInternal,
+             "the reference backend computes in float32, not " + std::string(dtype_name(dtype)));
+    }
+}
+
+template <class T>
+const T& own(const PreparedWeight& weight) {
+    const auto* mine = dynamic_cast<const T*>(&weight);
+    if (mine == nullptr) fail(ErrorCode::kInternal, "a weight prepared for another op or backend");
+    return *mine;
+}
+
+class ReferenceBackend final : public Backend {
+  public:
+    std::string_view name() const override { return "reference"; }
+    bool supports(DType compute) const override { return compute == DType::kF32; }
+
+    Tensor empty(const Shape& shape, DType dtype) override {
+        require_f32(dtype);
+        return make_host_tensor(shape, dtype);
+    }
+    Tensor upload(std::span<const float> values, const Shape& shape, DType dtype) override {
+        Tensor x = empty(shape, dtype);
+        std::copy(values.begin(), values.end(), x.data<float>());
+        return x;
+    }
+    std::vector<float> download(const Tensor& x) override {
+        require_f32(x.dtype());
+        return {x.data<float>(), x.data<float>() + x.shape().numel()};
+    }
+    Tensor cast(const Tensor& x, DType dtype) override {
+        require_f32(dtype);
+        return reference::activate(x, Activation::kNone);
+    }
+
+    WeightPtr prepare_linear(const LinearSource& source, DType compute) override {
+        require_f32(compute);
+        return reference::prepare_linear(source);
+    }
+    WeightPtr prepare_geglu(const LinearSource& source, DType compute) override {
+        require_f32(compute);
+        return reference::prepare_linear(source);
+    }
+    WeightPtr prepare_conv2d(const ConvSource& source, DType compute) override {
+        require_f32(compute);
+        return reference::prepare_conv2d(source);
+    }
+
+    Tensor linear(const Tensor& x, const PreparedWeight& weight, Activation activation,
+                  const Tensor& residual) override {
+        return reference::linear(x, own<reference::LinearWeight>(weight), activation, residual);
+    }
+    Tensor geglu(const Tensor& x, const PreparedWeight& weight) override {
+        return reference::geglu(x, own<reference::LinearWeight>(weight));
+    }
+    Tensor conv2d(const Tensor& x, const PreparedWeight& weight, const Tensor& residual) override {
+        return reference::conv2d(x, own<reference::ConvWeight>(weight), residual);
+    }
+    Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int heads, bool causal) override {
+        return reference::attention(q, k, v, heads, causal);
+    }
+
+    Tensor group_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, int groups, float eps,
+                      bool silu, const Tensor& shift) override {
+        return reference::group_norm(x, gamma, beta, groups, eps, silu, shift);
+    }
+    Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) override {
+        return reference::layer_norm(x, gamma, beta, eps);
+    }
+    Tensor activate(const Tensor& x, Activation activation) override {
+        return reference::activate(x, activation);
+    }
+    Tensor add(const Tensor& a, const Tensor& b) override { return reference::add(a, b); }
+    Tensor concat_channels(const Tensor& a, const Tensor& b) override {
+        return reference::concat_channels(a, b);
+    }
+    Tensor upsample_nearest2x(const Tensor& x, std::int64_t height, std::int64_t width) override {
+        return reference::upsample_nearest2x(x, height, width);
+    }
+    Tensor embed(const HostView& table, std::span<const std::int32_t> ids, std::int64_t batch,
+                 const HostView& positions, DType dtype) override {
+        require_f32(dtype);
+        return reference::embed(table, ids, batch, positions);
+    }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_reference_backend() {
+    return std::make_unique<ReferenceBackend>();
+}
+
+}  // namespace sdxl

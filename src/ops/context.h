@@ -1,0 +1,29 @@
+// What a network needs besides its input: where to compute, in which element type, who may stop it, who
+// watches.
+//
+// Contexts are small values that point at things owned by the caller, which must outlive every call made with
+// them.
+#pragma once
+
+#include "backend/backend.h"
+#include "core/cancel_token.h"
+#include "ops/trace.h"
+
+namespace sdxl {
+
+// For constructors of modules: the backend that prepares their weights, and the element type it will compute
+// in.
+struct LoadContext {
+    Backend& backend;
+    DType compute = DType::kF32;
+};
+
+// For forward().
+struct Context {
+    Backend& backend;
+    DType compute = DType::kF32;
+    const CancelToken* cancel = nullptr;  // checked before every op; may be null
+    Trace* trace = nullptr;               // records every op; may be null, and then costs nothing
+};
+
+}  // namespace sdxl

@@ -1,0 +1,65 @@
+#include "ops/checks.h"
+#include "ops/ops.h"
+
+namespace sdxl::ops {
+namespace {
+
+std::int64_t elements(const Tensor& y) {
+    return y.shape().numel();
+}
+
+void require_affine(std::string_view op, const Tensor& x, const Tensor& gamma, const Tensor& beta) {
+    require_defined(op, {&x, &gamma, &beta});
+    const Shape channels{x.dim(-1)};
+    require(gamma.shape() == channels && beta.shape() == channels, op, "gamma and beta must be [C]",
+            {&x, &gamma, &beta});
+    require(gamma.dtype() == DType::kF32 && beta.dtype() == DType::kF32, op, "gamma and beta must be float32",
+            {&x, &gamma, &beta});
+}
+
+}  // namespace
+
+Tensor group_norm(const Context& ctx, const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                  const GroupNormOptions& options, const Tensor& shift) {
+    constexpr std::string_view kOp = "group_norm";
+    require_affine(kOp, x, gamma, beta);
+    require(x.shape().rank() >= 3 && x.contiguous(), kOp, "x must be contiguous [N, ..., C]", {&x});
+    require(options.groups > 0 && x.dim(-1) % options.groups == 0, kOp, "groups must divide C", {&x});
+    if (shift.defined()) {
+        require(shift.shape() == Shape{x.dim(0), x.dim(-1)} && shift.dtype() == DType::kF32, kOp,
+                "shift must be float32 [N, C]", {&x, &shift});
+    }
+    return run(
+        ctx, kOp, {&x, &shift},
+        [&] {
+            return ctx.backend.group_norm(x, gamma, beta, options.groups, options.eps, options.silu, shift);
+        },
+        elements);
+}
+
+Tensor layer_norm(const Context& ctx, const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) {
+    constexpr std::string_view kOp = "layer_norm";
+    require_affine(kOp, x, gamma, beta);
+    require(x.contiguous(), kOp, "x must be contiguous", {&x});
+    return run(
+        ctx, kOp, {&x}, [&] { return ctx.backend.layer_norm(x, gamma, beta, eps); }, elements);
+}
+
+Tensor activate(const Context& ctx, const Tensor& x, Activation activation) {
+    constexpr std::string_view kOp = "activate";
+    require_defined(kOp, {&x});
+    require(x.contiguous(), kOp, "x must be contiguous", {&x});
+    return run(
+        ctx, kOp, {&x}, [&] { return ctx.backend.activate(x, activation); }, elements);
+}
+
+Tensor add(const Context& ctx, const Tensor& a, const Tensor& b) {
+    constexpr std::string_view kOp = "add";
+    require_defined(kOp, {&a, &b});
+    require(a.shape() == b.shape() && a.dtype() == b.dtype() && a.contiguous() && b.contiguous(), kOp,
+            "both must be contiguous and of one shape and type", {&a, &b});
+    return run(
+        ctx, kOp, {&a, &b}, [&] { return ctx.backend.add(a, b); }, elements);
+}
+
+}  // namespace sdxl::ops
