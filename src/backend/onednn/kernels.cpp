@@ -9,7 +9,6 @@
 #define HWY_TARGET_INCLUDE "backend/onednn/kernels.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h must come before highway.h.
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -66,10 +65,29 @@ HWY_INLINE void store_some(VF v, T* p, std::int64_t count) {
     std::memcpy(p, buffer, static_cast<std::size_t>(count) * sizeof(T));
 }
 
+// exp(x) for x <= 0 as 2^n * p(f): a degree-5 polynomial on |f| <= 1/2, relative error below 3e-7 before
+// rounding.
+HWY_INLINE VF fast_exp(VF x) {
+    const DF d;
+    const hn::RebindToSigned<DF> di;
+    const auto t =
+        hn::Clamp(hn::Mul(x, hn::Set(d, 1.44269504088896341F)), hn::Set(d, -126.F), hn::Set(d, 126.F));
+    const auto n = hn::Round(t);
+    const auto f = hn::Sub(t, n);
+    auto p = hn::Set(d, 1.3390815e-3F);
+    p = hn::MulAdd(p, f, hn::Set(d, 9.6184373e-3F));
+    p = hn::MulAdd(p, f, hn::Set(d, 5.5503287e-2F));
+    p = hn::MulAdd(p, f, hn::Set(d, 2.4022651e-1F));
+    p = hn::MulAdd(p, f, hn::Set(d, 6.9314718e-1F));
+    p = hn::MulAdd(p, f, hn::Set(d, 1.F));
+    const auto power = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)));
+    return hn::Mul(p, hn::BitCast(d, power));
+}
+
 HWY_INLINE VF sigmoid(VF x) {
     const DF d;
     const auto one = hn::Set(d, 1.F);
-    return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(x))));
+    return hn::Div(one, hn::Add(one, fast_exp(hn::Neg(x))));
 }
 
 template <class T>
@@ -147,24 +165,6 @@ void scale_bias_impl(const T* x, const float* scale, const float* bias, bool sil
     }
 }
 
-// exp(x) for x <= 0 as 2^n * p(f): a degree-5 polynomial on |f| <= 1/2, relative error below 3e-7 before
-// rounding.
-HWY_INLINE VF exp_negative(VF x) {
-    const DF d;
-    const hn::RebindToSigned<DF> di;
-    const auto t = hn::Max(hn::Mul(x, hn::Set(d, 1.44269504088896341F)), hn::Set(d, -126.F));
-    const auto n = hn::Round(t);
-    const auto f = hn::Sub(t, n);
-    auto p = hn::Set(d, 1.3390815e-3F);
-    p = hn::MulAdd(p, f, hn::Set(d, 9.6184373e-3F));
-    p = hn::MulAdd(p, f, hn::Set(d, 5.5503287e-2F));
-    p = hn::MulAdd(p, f, hn::Set(d, 2.4022651e-1F));
-    p = hn::MulAdd(p, f, hn::Set(d, 6.9314718e-1F));
-    p = hn::MulAdd(p, f, hn::Set(d, 1.F));
-    const auto power = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)));
-    return hn::Mul(p, hn::BitCast(d, power));
-}
-
 template <class T>
 float softmax_impl(const float* scores, std::int64_t width, float scale, float* row_max, float* row_sum,
                    T* p) {
@@ -180,13 +180,13 @@ float softmax_impl(const float* scores, std::int64_t width, float scale, float* 
     const auto minus = hn::Set(d, -new_max);
     auto total = hn::Zero(d);
     for (std::int64_t i = 0; i < whole; i += lanes()) {
-        const auto e = exp_negative(hn::MulAdd(load(scores + i), factor, minus));
+        const auto e = fast_exp(hn::MulAdd(load(scores + i), factor, minus));
         total = hn::Add(total, e);
         store(e, p + i);
     }
     if (whole < width) {
         const auto in_row = hn::FirstN(d, static_cast<std::size_t>(width - whole));
-        const auto e = exp_negative(hn::MulAdd(load_some(scores + whole, width - whole), factor, minus));
+        const auto e = fast_exp(hn::MulAdd(load_some(scores + whole, width - whole), factor, minus));
         total = hn::Add(total, hn::IfThenElseZero(in_row, e));
         store_some(e, p + whole, width - whole);
     }

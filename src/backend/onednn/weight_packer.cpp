@@ -1,5 +1,6 @@
 #include "backend/onednn/weight_packer.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "backend/onednn/dnnl_compat.h"
@@ -59,19 +60,41 @@ std::int64_t padded_elements(const dnnl::memory::desc& desc, std::size_t element
     return static_cast<std::int64_t>(desc.get_size() / element_size);
 }
 
+// Rows and elements of a row that are packed together: what they become stays in the first-level cache
+// meanwhile.
+constexpr std::int64_t kRowGroup = 64;
+constexpr std::int64_t kChunk = 128;
+
+void place(const float* values, const std::int64_t* offsets, std::int64_t count, float* base) {
+    for (std::int64_t i = 0; i < count; ++i) base[offsets[i]] = values[i];
+}
+
+// bfloat16 layouts keep pairs of input channels together: where they do, two elements move at once.
+void place(const bf16_bits* values, const std::int64_t* offsets, std::int64_t count, bf16_bits* base) {
+    std::int64_t i = 0;
+    for (; i + 1 < count && offsets[i + 1] == offsets[i] + 1; i += 2)
+        std::memcpy(base + offsets[i], values + i, 2 * sizeof(bf16_bits));
+    for (; i < count; ++i) base[offsets[i]] = values[i];
+}
+
 template <class T>
 void scatter_rows(const RowBlock& block, const std::int64_t* row_offsets, const Offsets& inner, T* target) {
     const auto width = static_cast<std::int64_t>(inner.size());
-    const std::size_t row_bytes = static_cast<std::size_t>(width) * dtype_size(block.view.dtype);
-    // Neighbouring rows interleave in the packed layout: give each thread whole groups of them.
-    parallel_ranges(block.count, 64, [&](std::int64_t begin, std::int64_t end) {
-        std::vector<T> converted(static_cast<std::size_t>(width));
-        for (std::int64_t row = begin; row < end; ++row) {
-            convert(block.view.data + static_cast<std::size_t>(block.first + row) * row_bytes,
-                    block.view.dtype, converted.data(), width);
-            T* base = target + row_offsets[row];
-            for (std::int64_t i = 0; i < width; ++i)
-                base[inner[static_cast<std::size_t>(i)]] = converted[static_cast<std::size_t>(i)];
+    const std::size_t element = dtype_size(block.view.dtype);
+    const std::int64_t groups = (block.count + kRowGroup - 1) / kRowGroup;
+    parallel_ranges(groups, 1, [&](std::int64_t first_group, std::int64_t last_group) {
+        T converted[kChunk];
+        for (std::int64_t group = first_group; group < last_group; ++group) {
+            const std::int64_t end_row = std::min(block.count, (group + 1) * kRowGroup);
+            for (std::int64_t column = 0; column < width; column += kChunk) {
+                const std::int64_t count = std::min(kChunk, width - column);
+                for (std::int64_t row = group * kRowGroup; row < end_row; ++row) {
+                    const std::int64_t at = (block.first + row) * width + column;
+                    convert(block.view.data + static_cast<std::size_t>(at) * element, block.view.dtype,
+                            converted, count);
+                    place(converted, inner.data() + column, count, target + row_offsets[row]);
+                }
+            }
         }
     });
 }
