@@ -1,0 +1,22 @@
+#include "nn/conv2d.h"
+
+namespace sdxl::nn {
+
+Conv2d::Conv2d(const LoadContext& load, const WeightScope& scope, std::int64_t in, std::int64_t out,
+               const Conv2dOptions& options) {
+    const HostView weight = scope.get("weight", {out, in, options.kernel, options.kernel});
+    const HostView bias = scope.get("bias", {out});
+    if (options.kernel == 1 && options.stride == 1) {
+        pointwise_ = ops::prepare_linear(load, {{weight}, {bias}});
+    } else {
+        spatial_ = ops::prepare_conv2d(load, {weight, bias, options.stride, options.padding});
+    }
+    scope.release("weight");
+}
+
+Tensor Conv2d::forward(const Context& ctx, const Tensor& x, const Tensor& residual) const {
+    if (pointwise_) return ops::linear(ctx, x, *pointwise_, residual);
+    return ops::conv2d(ctx, x, *spatial_, residual);
+}
+
+}  // namespace sdxl::nn
