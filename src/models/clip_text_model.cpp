@@ -1,0 +1,85 @@
+#include "models/clip_text_model.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace sdxl {
+namespace {
+
+std::shared_ptr<const WeightBytes> bytes_of(const WeightMap& weights, const char* name) {
+    const auto* entry = weights.find(name);
+    return entry != nullptr ? entry->bytes : nullptr;
+}
+
+constexpr const char* kTokens = "text_model.embeddings.token_embedding.weight";
+constexpr const char* kPositions = "text_model.embeddings.position_embedding.weight";
+
+}  // namespace
+
+ClipTextModel::Layer::Layer(const LoadContext& load, const WeightScope& scope, const ClipTextConfig& config)
+    : norm1(load, scope.sub("layer_norm1"), config.hidden_size, config.norm_eps),
+      attention(load, scope.sub("self_attn"), config.hidden_size, config.heads, nn::kClipAttention),
+      norm2(load, scope.sub("layer_norm2"), config.hidden_size, config.norm_eps),
+      fc1(load, scope.sub("mlp.fc1"), config.hidden_size, config.intermediate_size),
+      fc2(load, scope.sub("mlp.fc2"), config.intermediate_size, config.hidden_size) {}
+
+Tensor ClipTextModel::Layer::forward(const Context& ctx, const Tensor& x, Activation activation) const {
+    const Tensor seen = attention.forward(ctx, norm1.forward(ctx, x), x, /*causal=*/true);  // [N, L, C]
+    const Tensor hidden = fc1.forward(ctx, norm2.forward(ctx, seen), {}, activation);       // [N, L, 4 C]
+    return fc2.forward(ctx, hidden, seen);                                                  // [N, L, C]
+}
+
+ClipTextModel::ClipTextModel(const LoadContext& load, const WeightMap& weights, const ClipTextConfig& config)
+    : config_(config),
+      table_bytes_(bytes_of(weights, kTokens)),
+      position_bytes_(bytes_of(weights, kPositions)) {
+    const WeightScope root(weights);
+    const WeightScope text = root.sub("text_model");
+    tokens_ = root.get(kTokens, {config.vocab_size, config.hidden_size});
+    positions_ = root.get(kPositions, {config.max_positions, config.hidden_size});
+    for (int i = 0; i < config.layers; ++i) layers_.emplace_back(load, text.sub("encoder.layers", i), config);
+    if (config.projection_dim > 0) {
+        final_norm_.emplace_back(load, text.sub("final_layer_norm"), config.hidden_size, config.norm_eps);
+        projection_.emplace_back(load, root.sub("text_projection"), config.hidden_size, config.projection_dim,
+                                 nn::LinearOptions{.bias = false, .pointwise_conv = false});
+    }
+}
+
+ClipTextModel::Output ClipTextModel::forward(const Context& ctx, std::span<const std::int32_t> ids,
+                                             int skip) const {
+    if (skip < 0 || skip >= config_.layers) {
+        fail(ErrorCode::kInvalidRequest,
+             "clip skip " + std::to_string(skip) + " is outside 0 to " + std::to_string(config_.layers - 1));
+    }
+    const int hidden_layers = config_.layers - 1 - skip;
+    const int run_layers = projection_.empty() ? hidden_layers : config_.layers;
+    const auto batch = static_cast<std::int64_t>(ids.size()) / config_.max_positions;
+    Tensor x = ops::embed(ctx, tokens_, ids, batch, positions_);  // [N, L, C]
+    Output output;
+    output.hidden = x;
+    for (int i = 0; i < run_layers; ++i) {
+        x = layers_[static_cast<std::size_t>(i)].forward(ctx, x, config_.activation);
+        if (i + 1 == hidden_layers) output.hidden = x;
+    }
+    if (!projection_.empty()) output.pooled = pool(ctx, x, ids);
+    return output;
+}
+
+Tensor ClipTextModel::pool(const Context& ctx, const Tensor& last, std::span<const std::int32_t> ids) const {
+    const std::int64_t batch = last.dim(0), length = last.dim(1), channels = last.dim(2);
+    std::vector<float> rows;  // [N, C]: small, and once per prompt, so it may go through host memory
+    for (std::int64_t n = 0; n < batch; ++n) {
+        const auto begin = ids.begin() + n * length;
+        const auto eos = std::find(begin, begin + length, config_.eos_token_id);
+        const std::int64_t position = eos == begin + length ? length - 1 : eos - begin;
+        const Tensor row =
+            last.reshape({batch * length, channels}).slice(n * length + position, 1);  // [1, C]
+        const auto values = ops::download(ctx, row);
+        rows.insert(rows.end(), values.begin(), values.end());
+    }
+    const Tensor states = ops::upload(ctx, rows, {batch, channels});                    // [N, C]
+    return projection_.front().forward(ctx, final_norm_.front().forward(ctx, states));  // [N, projection_dim]
+}
+
+}  // namespace sdxl

@@ -1,0 +1,55 @@
+// UNet2DConditionModel of SDXL: predicts the noise (or velocity) in latents, under a prompt and size
+// conditions.
+//
+// Podell et al., "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis", 2023;
+// structure and names follow diffusers' unet_2d_condition.py. The network keeps no state: what depends on the
+// prompt alone is computed once per generation into a UNetConditioning that the caller owns.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "models/unet_blocks.h"
+#include "models/unet_config.h"
+#include "nn/embeddings.h"
+
+namespace sdxl {
+
+// Belongs to the network and the context (backend, element type) that made it.
+struct UNetConditioning {
+    Tensor add_embedding;    // [N, time_embed_dim], of the pooled prompt and the time ids
+    std::vector<Tensor> kv;  // every cross-attention's keys and values, [N, Lk, 2 * C]
+};
+
+class UNet2DConditionModel {
+  public:
+    UNet2DConditionModel(const LoadContext& load, const WeightMap& weights, const UNetConfig& config);
+
+    const UNetConfig& config() const { return config_; }
+
+    // context [N, Lk, cross_attention_dim], pooled [N, pooled_dim], time_ids N x time_id_count.
+    UNetConditioning prepare_conditioning(const Context& ctx, const Tensor& context, const Tensor& pooled,
+                                          std::span<const float> time_ids) const;
+
+    // latent [N, h, w, in_channels] (any h and w from 1), one timestep for each entry of the batch
+    // -> [N, h, w, out_channels] in the context's element type.
+    Tensor forward(const Context& ctx, const Tensor& latent, std::span<const float> timesteps,
+                   const UNetConditioning& conditioning) const;
+
+  private:
+    // SiLU of the time embedding, [N, time_embed_dim]
+    Tensor embed_time(const Context& ctx, std::span<const float> timesteps,
+                      const Tensor& add_embedding) const;
+
+    UNetConfig config_;
+    nn::Conv2d conv_in_;
+    nn::TimestepEmbedding time_embedding_;
+    nn::TimestepEmbedding add_embedding_;
+    std::vector<UNetDownBlock> down_blocks_;
+    UNetMidBlock mid_block_;
+    std::vector<UNetUpBlock> up_blocks_;
+    nn::GroupNorm conv_norm_out_;
+    nn::Conv2d conv_out_;
+};
+
+}  // namespace sdxl

@@ -1,0 +1,79 @@
+// The UNet's stages: down, middle and up blocks, with or without attention. Names follow diffusers'
+// unet_2d_blocks.py.
+//
+// `time_silu` is SiLU of the time embedding, [N, time_embed_dim], in every forward.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "models/unet_config.h"
+#include "nn/resample.h"
+#include "nn/resnet_block.h"
+#include "nn/transformer_2d.h"
+
+namespace sdxl {
+
+// Hands out the prompt's keys and values in the order in which the transformers were asked to compute them.
+class ContextReader {
+  public:
+    explicit ContextReader(std::span<const Tensor> kv) : rest_(kv) {}
+    // Fails with kInternal if fewer are left.
+    std::span<const Tensor> take(std::size_t count);
+
+  private:
+    std::span<const Tensor> rest_;
+};
+
+// CrossAttnDownBlock2D and DownBlock2D.
+class UNetDownBlock {
+  public:
+    UNetDownBlock(const LoadContext& load, const WeightScope& scope, const UNetConfig& config,
+                  std::size_t index);
+
+    void project_context(const Context& ctx, const Tensor& context, std::vector<Tensor>& kv) const;
+    // x [N, h, w, in] -> [N, h', w', out]; appends every layer's output to `skips`.
+    Tensor forward(const Context& ctx, Tensor x, const Tensor& time_silu, ContextReader& kv,
+                   std::vector<Tensor>& skips) const;
+
+  private:
+    std::vector<nn::ResnetBlock2D> resnets_;
+    std::vector<nn::Transformer2DModel> attentions_;  // one for each resnet, or none
+    std::optional<nn::Downsample2D> downsampler_;     // but for the last block
+};
+
+// UNetMidBlock2DCrossAttn.
+class UNetMidBlock {
+  public:
+    UNetMidBlock(const LoadContext& load, const WeightScope& scope, const UNetConfig& config);
+
+    void project_context(const Context& ctx, const Tensor& context, std::vector<Tensor>& kv) const;
+    // x [N, h, w, C] -> [N, h, w, C]
+    Tensor forward(const Context& ctx, const Tensor& x, const Tensor& time_silu, ContextReader& kv) const;
+
+  private:
+    nn::ResnetBlock2D resnet_0_;
+    nn::Transformer2DModel attention_;
+    nn::ResnetBlock2D resnet_1_;
+};
+
+// CrossAttnUpBlock2D and UpBlock2D.
+class UNetUpBlock {
+  public:
+    UNetUpBlock(const LoadContext& load, const WeightScope& scope, const UNetConfig& config,
+                std::size_t index);
+
+    void project_context(const Context& ctx, const Tensor& context, std::vector<Tensor>& kv) const;
+    // x [N, h, w, in] -> [N, h', w', out], h' and w' as in the skip that is due next; takes its skips from
+    // the back.
+    Tensor forward(const Context& ctx, Tensor x, const Tensor& time_silu, ContextReader& kv,
+                   std::vector<Tensor>& skips) const;
+
+  private:
+    std::vector<nn::ResnetBlock2D> resnets_;
+    std::vector<nn::Transformer2DModel> attentions_;  // one for each resnet, or none
+    std::optional<nn::Upsample2D> upsampler_;         // but for the last block
+};
+
+}  // namespace sdxl

@@ -1,0 +1,26 @@
+#include "models/weight_shapes.h"
+
+#include "core/error.h"
+
+namespace sdxl {
+
+Shape shape_at(const WeightMap& weights, const std::string& name, std::size_t rank, const std::string& kind) {
+    const auto* entry = weights.find(name);
+    if (entry == nullptr) {
+        fail(ErrorCode::kInvalidModel, weights.component() + " has no tensor " + name + ": not " + kind);
+    }
+    const Shape& shape = entry->view.shape;
+    if (shape.rank() != rank) {
+        fail(ErrorCode::kInvalidModel, weights.component() + ": " + name + " has shape " + shape.str() +
+                                           ", expected " + std::to_string(rank) + " dimensions: not " + kind);
+    }
+    return shape;
+}
+
+int count_of(const WeightMap& weights, const std::string& prefix, const std::string& suffix) {
+    int count = 0;
+    while (weights.find(prefix + std::to_string(count) + suffix) != nullptr) ++count;
+    return count;
+}
+
+}  // namespace sdxl
