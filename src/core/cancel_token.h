@@ -1,7 +1,7 @@
 // A flag that one thread raises and long work checks: between steps, and inside long stages.
 //
-// Shared by pointer between who cancels and who works; every method may be called from any thread. The token knows its
-// deadline too, so that cancellation and a timeout are found by the same check.
+// Shared by pointer between who cancels and who works; every method may be called from any thread. The token
+// knows its deadline too, so that cancellation and a timeout are found by the same check.
 #pragma once
 
 #include <atomic>

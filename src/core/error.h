@@ -1,8 +1,8 @@
 // Errors that are expected to happen: a bad request, a broken file, a cancelled generation, no memory.
 //
-// Every such error has a code from the one list below and a message for a person that says what was expected, what was
-// found and what to do. Deep code (weights, networks, pipeline) throws `Failure`; the seams (protocol, worker, engine)
-// carry `Result`. Library code never exits, aborts or prints.
+// Every such error has a code from the one list below and a message for a person that says what was expected,
+// what was found and what to do. Deep code (weights, networks, pipeline) throws `Failure`; the seams
+// (protocol, worker, engine) carry `Result`. Library code never exits, aborts or prints.
 #pragma once
 
 #include <stdexcept>
@@ -47,8 +47,8 @@ class Failure : public std::runtime_error {
 
 [[noreturn]] void fail(ErrorCode code, std::string message, std::string pointer = "");
 
-// The error inside the exception being handled; call only from a catch block. bad_alloc becomes kOutOfMemory, any other
-// foreign exception kInternal.
+// The error inside the exception being handled; call only from a catch block. bad_alloc becomes kOutOfMemory,
+// any other foreign exception kInternal.
 Error current_error();
 
 // A value, or the reason why there is none.

@@ -13,31 +13,45 @@ enum class DType { kF32, kBF16, kF16, kF64, kI64, kI32, kI16, kI8, kU8, kBool };
 constexpr std::size_t dtype_size(DType dtype) {
     switch (dtype) {
         case DType::kF64:
-        case DType::kI64: return 8;
+        case DType::kI64:
+            return 8;
         case DType::kF32:
-        case DType::kI32: return 4;
+        case DType::kI32:
+            return 4;
         case DType::kBF16:
         case DType::kF16:
-        case DType::kI16: return 2;
+        case DType::kI16:
+            return 2;
         case DType::kI8:
         case DType::kU8:
-        case DType::kBool: return 1;
+        case DType::kBool:
+            return 1;
     }
     return 0;
 }
 
 constexpr std::string_view dtype_name(DType dtype) {
     switch (dtype) {
-        case DType::kF32: return "float32";
-        case DType::kBF16: return "bfloat16";
-        case DType::kF16: return "float16";
-        case DType::kF64: return "float64";
-        case DType::kI64: return "int64";
-        case DType::kI32: return "int32";
-        case DType::kI16: return "int16";
-        case DType::kI8: return "int8";
-        case DType::kU8: return "uint8";
-        case DType::kBool: return "bool";
+        case DType::kF32:
+            return "float32";
+        case DType::kBF16:
+            return "bfloat16";
+        case DType::kF16:
+            return "float16";
+        case DType::kF64:
+            return "float64";
+        case DType::kI64:
+            return "int64";
+        case DType::kI32:
+            return "int32";
+        case DType::kI16:
+            return "int16";
+        case DType::kI8:
+            return "int8";
+        case DType::kU8:
+            return "uint8";
+        case DType::kBool:
+            return "bool";
     }
     return "?";
 }
@@ -49,7 +63,9 @@ constexpr bool is_float(DType dtype) {
 using bf16_bits = std::uint16_t;
 using f16_bits = std::uint16_t;
 
-constexpr float bf16_to_f32(bf16_bits value) { return std::bit_cast<float>(std::uint32_t{value} << 16); }
+constexpr float bf16_to_f32(bf16_bits value) {
+    return std::bit_cast<float>(std::uint32_t{value} << 16);
+}
 
 // Rounds to nearest even; NaN stays NaN.
 constexpr bf16_bits f32_to_bf16(float value) {

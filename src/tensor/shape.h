@@ -17,7 +17,8 @@ class Shape {
     std::size_t rank() const { return dims_.size(); }
     // Negative indices count from the end: shape[-1] is the innermost extent.
     std::int64_t operator[](int axis) const {
-        return dims_[axis < 0 ? dims_.size() - static_cast<std::size_t>(-axis) : static_cast<std::size_t>(axis)];
+        return dims_[axis < 0 ? dims_.size() - static_cast<std::size_t>(-axis)
+                              : static_cast<std::size_t>(axis)];
     }
     const std::vector<std::int64_t>& dims() const { return dims_; }
     std::int64_t numel() const {

@@ -1,10 +1,12 @@
 // Tensor: a cheap handle to storage that a backend owns. Copying a Tensor shares the storage.
 //
-// Rows of the innermost extent lie `row_stride()` elements apart: equal to shape[-1] for ordinary tensors, larger for
-// the column slices that attention reads out of a packed projection. Activations are channels-last everywhere: pictures
-// and latents [N, H, W, C], tokens [N, L, C], so that turning one into the other costs nothing.
+// Rows of the innermost extent lie `row_stride()` elements apart: equal to shape[-1] for ordinary tensors,
+// larger for the column slices that attention reads out of a packed projection. Activations are channels-last
+// everywhere: pictures and latents [N, H, W, C], tokens [N, L, C], so that turning one into the other costs
+// nothing.
 //
-// Threads: a handle belongs to one thread; the storage's contents are written by the op that creates them, then only read.
+// Threads: a handle belongs to one thread; the storage's contents are written by the op that creates them,
+// then only read.
 #pragma once
 
 #include <cstddef>

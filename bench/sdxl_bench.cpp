@@ -1,0 +1,241 @@
+// sdxl-bench: how fast each stage of SDXL runs, next to what this machine can do at its best, in one run.
+//
+// The peak is the best rate of large oneDNN matmuls, measured before every stage and once more at the end, so that it
+// and the stages see the same weather on a shared machine. Every stage runs once to warm up (primitives are made then),
+// then --repeat times; the best time counts, the median stands beside it. FLOP are counted from shapes: multiplications
+// and additions of products, convolutions and attention.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "backend/onednn/onednn_backend.h"
+#include "core/cancel_token.h"
+#include "core/error.h"
+#include "device/host.h"
+#include "ops/ops.h"
+#include "pipeline/generation.h"
+
+namespace {
+
+using namespace sdxl;
+using Clock = std::chrono::steady_clock;
+
+double seconds_of(const std::function<void()>& work) {
+    const auto begin = Clock::now();
+    work();
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Best rate of square-ish matmuls, in GFLOP/s.
+class Peak {
+  public:
+    explicit Peak(Backend& backend) : backend_(backend) {}
+
+    void measure() {
+        bf16 = std::max(bf16, best_rate(DType::kBF16));
+        f32 = std::max(f32, best_rate(DType::kF32));
+    }
+
+    double bf16 = 0;
+    double f32 = 0;
+
+  private:
+    double best_rate(DType dtype) {
+        struct Product {
+            std::int64_t m, k, n;
+        };
+        const Product products[] = {{2048, 2048, 2048}, {1024, 1280, 5120}, {512, 5120, 1280}};
+        double best = 0;
+        for (const auto& [m, k, n] : products) {
+            const std::vector<float> values(static_cast<std::size_t>(k * n), 0.5F);
+            const HostView view{reinterpret_cast<const std::byte*>(values.data()), DType::kF32, {n, k}, "peak"};
+            const WeightPtr weight = backend_.prepare_linear({{view}, {}}, dtype);
+            const Tensor x = backend_.upload(std::vector<float>(static_cast<std::size_t>(m * k), 0.5F), {m, k}, dtype);
+            constexpr int kRuns = 8;
+            for (int run = 0; run < kRuns; ++run) {
+                const double seconds =
+                    seconds_of([&] { backend_.linear(x, *weight, Activation::kNone, Tensor()); });
+                best = std::max(best, 2.0 * static_cast<double>(m * k * n) / seconds / 1e9);
+            }
+        }
+        backend_.release_cached_memory();
+        return best;
+    }
+
+    Backend& backend_;
+};
+
+struct StageResult {
+    std::string name;
+    double seconds = 0;
+    double median_seconds = 0;
+    double first_seconds = 0;
+    double gflop = 0;
+    std::uint64_t peak_rss_bytes = 0;
+    std::vector<Trace::Entry> top;
+    double traced_seconds = 0;
+
+    double gflops() const { return gflop / seconds; }
+};
+
+// Forgets the process's peak resident memory, so that each stage has its own. Linux only; harmless elsewhere.
+void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+using StageWork = std::function<void(const Context&)>;
+
+StageResult run_stage(const std::string& name, Backend& backend, DType compute, int repeat, const StageWork& work) {
+    StageResult result;
+    result.name = name;
+    reset_peak_memory();
+    const Context plain{backend, compute, nullptr, nullptr};
+    result.first_seconds = seconds_of([&] { work(plain); });
+    std::vector<double> times;
+    for (int run = 0; run < repeat; ++run) times.push_back(seconds_of([&] { work(plain); }));
+    std::sort(times.begin(), times.end());
+    result.seconds = times.front();
+    result.median_seconds = times[times.size() / 2];
+    Trace trace;
+    const Context traced{backend, compute, nullptr, &trace};
+    work(traced);
+    result.gflop = static_cast<double>(trace.total().operations) / 1e9;
+    result.traced_seconds = trace.total().seconds;
+    result.top = trace.top(10);
+    result.peak_rss_bytes = process_memory().peak_resident_bytes;
+    backend.release_cached_memory();
+    return result;
+}
+
+struct Options {
+    std::string model;
+    std::string json;
+    std::string precision = "bf16";
+    int size = 512;
+    int repeat = 3;
+};
+
+GenerationRequest request_of(const Options& options) {
+    GenerationRequest request;
+    request.prompt = "a lighthouse on a cliff at dusk, waves below, long exposure, highly detailed";
+    request.negative_prompt = "blurry, low quality";
+    request.width = options.size;
+    request.height = options.size;
+    request.steps = 30;
+    return request;
+}
+
+std::vector<StageResult> run_stages(const Options& options, Backend& backend, const SdxlModel& model, Peak& peak) {
+    const GenerationRequest request = request_of(options);
+    const Context ctx{backend, model.compute, nullptr, nullptr};
+    std::vector<StageResult> stages;
+    peak.measure();
+    stages.push_back(run_stage("text_encoding", backend, model.compute, options.repeat,
+                               [&](const Context& c) { make_conditioning(c, model, request); }));
+    peak.measure();
+    const Conditioning conditioning = make_conditioning(ctx, model, request);
+    SdxlGeneration generation(model, request, conditioning, 1);
+    generation.prepare();
+    stages.push_back(run_stage("unet_step", backend, model.compute, options.repeat,
+                               [&](const Context& c) { generation.step(c); }));
+    peak.measure();
+    stages.push_back(run_stage("vae_decode", backend, model.compute, options.repeat,
+                               [&](const Context& c) { generation.finish(c); }));
+    peak.measure();
+    return stages;
+}
+
+void print_table(const Options& options, const std::vector<StageResult>& stages, const Peak& peak, double load_seconds,
+                 std::uint64_t peak_rss) {
+    std::printf("%s, %d cores; %d x %d, guidance, %s\n", processor_name().c_str(), processor_count(), options.size,
+                options.size, options.precision.c_str());
+    std::printf("peak (best matmul): bf16 %.0f GFLOP/s, fp32 %.0f GFLOP/s\n", peak.bf16, peak.f32);
+    std::printf("load: %.1f s\n\n", load_seconds);
+    const double top_rate = options.precision == "bf16" ? peak.bf16 : peak.f32;
+    std::printf("%-14s %9s %9s %9s %10s %9s %7s %9s\n", "stage", "best s", "median s", "first s", "GFLOP", "GFLOP/s",
+                "/ peak", "RSS GB");
+    for (const auto& stage : stages)
+        std::printf("%-14s %9.3f %9.3f %9.3f %10.1f %9.1f %7.2f %9.2f\n", stage.name.c_str(), stage.seconds,
+                    stage.median_seconds, stage.first_seconds, stage.gflop, stage.gflops(), stage.gflops() / top_rate,
+                    static_cast<double>(stage.peak_rss_bytes) / 1e9);
+    std::printf("\npeak resident memory: %.2f GB\n", static_cast<double>(peak_rss) / 1e9);
+    for (const auto& stage : stages) {
+        std::printf("\n%s: most expensive ops (one traced run, %.3f s in ops)\n", stage.name.c_str(),
+                    stage.traced_seconds);
+        std::printf("  %-16s %-52s %6s %9s %6s %9s %7s\n", "op", "shapes", "calls", "s", "%", "GFLOP/s", "/ peak");
+        for (const auto& entry : stage.top) {
+            const double rate = static_cast<double>(entry.operations) / 1e9 / entry.seconds;
+            std::printf("  %-16s %-52s %6llu %9.3f %6.1f %9.1f %7.2f\n", entry.op.c_str(), entry.shapes.c_str(),
+                        static_cast<unsigned long long>(entry.count), entry.seconds,
+                        100.0 * entry.seconds / stage.traced_seconds, rate, rate / top_rate);
+        }
+    }
+}
+
+void write_json(const Options& options, const std::vector<StageResult>& stages, const Peak& peak, double load_seconds,
+                std::uint64_t peak_rss) {
+    const double top_rate = options.precision == "bf16" ? peak.bf16 : peak.f32;
+    nlohmann::json json = {{"model", options.model},
+                           {"size", options.size},
+                           {"precision", options.precision},
+                           {"device", processor_name()},
+                           {"cores", processor_count()},
+                           {"peak_gflops", {{"bf16", peak.bf16}, {"fp32", peak.f32}}},
+                           {"load_seconds", load_seconds},
+                           {"peak_rss_bytes", peak_rss},
+                           {"stages", nlohmann::json::array()}};
+    for (const auto& stage : stages)
+        json["stages"].push_back({{"name", stage.name},
+                                  {"seconds", stage.seconds},
+                                  {"median_seconds", stage.median_seconds},
+                                  {"first_seconds", stage.first_seconds},
+                                  {"gflop", stage.gflop},
+                                  {"gflops", stage.gflops()},
+                                  {"over_peak", stage.gflops() / top_rate},
+                                  {"peak_rss_bytes", stage.peak_rss_bytes}});
+    std::ofstream file(options.json);
+    file << json.dump(2) << "\n";
+    if (!file.good()) fail(ErrorCode::kIo, "cannot write " + options.json);
+}
+
+void run(const Options& options) {
+    const DType compute = options.precision == "bf16" ? DType::kBF16 : DType::kF32;
+    const auto backend = make_onednn_backend();
+    const CancelToken token;
+    std::shared_ptr<const SdxlModel> model;
+    const double load_seconds =
+        seconds_of([&] { model = load_sdxl_model(options.model, *backend, compute, token, nullptr); });
+    std::uint64_t peak_rss = process_memory().peak_resident_bytes;
+    Peak peak(*backend);
+    const auto stages = run_stages(options, *backend, *model, peak);
+    for (const auto& stage : stages) peak_rss = std::max(peak_rss, stage.peak_rss_bytes);
+    print_table(options, stages, peak, load_seconds, peak_rss);
+    if (!options.json.empty()) write_json(options, stages, peak, load_seconds, peak_rss);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Times the stages of SDXL against this machine's peak and says where the time goes.");
+    Options options;
+    app.add_option("--model", options.model, "checkpoint or diffusers folder")->required();
+    app.add_option("--size", options.size, "picture width and height in pixels")->check(CLI::Range(64, 4096));
+    app.add_option("--precision", options.precision, "bf16 or fp32")->check(CLI::IsMember({"bf16", "fp32"}));
+    app.add_option("--repeat", options.repeat, "timed runs of each stage after one to warm up")
+        ->check(CLI::Range(1, 26));
+    app.add_option("--json", options.json, "write the same figures to this file");
+    CLI11_PARSE(app, argc, argv);
+    try {
+        run(options);
+        return 0;
+    } catch (...) {
+        std::fprintf(stderr, "sdxl-bench: %s\n", current_error().message.c_str());
+        return 1;
+    }
+}

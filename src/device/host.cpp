@@ -1,0 +1,51 @@
+#include "device/host.h"
+
+#include <fstream>
+#include <sstream>
+#include <string_view>
+#include <thread>
+
+namespace sdxl {
+namespace {
+
+// The number behind "<key>:" in a /proc file that counts in kB, as bytes.
+std::uint64_t proc_bytes(const char* path, std::string_view key) {
+    std::ifstream file(path);
+    std::string line;
+    while (std::getline(file, line)) {
+        if (line.size() <= key.size() || line.compare(0, key.size(), key) != 0 || line[key.size()] != ':') continue;
+        std::istringstream rest(line.substr(key.size() + 1));
+        std::uint64_t kilobytes = 0;
+        rest >> kilobytes;
+        return kilobytes * 1024;
+    }
+    return 0;
+}
+
+}  // namespace
+
+HostMemory host_memory() {
+    return {proc_bytes("/proc/meminfo", "MemTotal"), proc_bytes("/proc/meminfo", "MemAvailable")};
+}
+
+ProcessMemory process_memory() {
+    return {proc_bytes("/proc/self/status", "VmRSS"), proc_bytes("/proc/self/status", "VmHWM")};
+}
+
+std::string processor_name() {
+    std::ifstream file("/proc/cpuinfo");
+    std::string line;
+    while (std::getline(file, line)) {
+        if (line.compare(0, 10, "model name") != 0) continue;
+        const auto colon = line.find(": ");
+        if (colon != std::string::npos) return line.substr(colon + 2);
+    }
+    return "";
+}
+
+int processor_count() {
+    const auto count = static_cast<int>(std::thread::hardware_concurrency());
+    return count > 0 ? count : 1;
+}
+
+}  // namespace sdxl

@@ -1,0 +1,28 @@
+// The machine this process runs on: processor and memory, as the system reports them.
+//
+// Any thread may call. What the system does not tell is 0 or "".
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace sdxl {
+
+struct HostMemory {
+    std::uint64_t total_bytes = 0;
+    std::uint64_t available_bytes = 0;  // what can be had without swapping
+};
+HostMemory host_memory();
+
+struct ProcessMemory {
+    std::uint64_t resident_bytes = 0;
+    std::uint64_t peak_resident_bytes = 0;  // since the process began
+};
+ProcessMemory process_memory();
+
+// The processor's marketing name, e.g. "AMD EPYC".
+std::string processor_name();
+// Processors this process may use.
+int processor_count();
+
+}  // namespace sdxl

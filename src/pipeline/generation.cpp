@@ -1,0 +1,113 @@
+#include "pipeline/generation.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/layout.h"
+#include "ops/ops.h"
+#include "sampling/scheduler_registry.h"
+
+namespace sdxl {
+namespace {
+
+constexpr std::int64_t kLatentChannels = 4;
+constexpr std::int64_t kPixelsPerLatent = 8;
+
+void require_finite(const std::vector<float>& values, const char* where) {
+    if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); }))
+        fail(ErrorCode::kInternal, std::string(where) +
+                                       " is not a number everywhere: the weights may be broken, or ask for "
+                                       "precision float32");
+}
+
+}  // namespace
+
+SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& model) {
+    SamplingPlan plan{request.scheduler.value_or(model.scheduler.type), model.scheduler.config};
+    if (request.karras_sigmas) plan.config.use_karras_sigmas = *request.karras_sigmas;
+    if (request.timestep_spacing) plan.config.timestep_spacing = request.timestep_spacing;
+    return plan;
+}
+
+Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request) {
+    const bool guidance = request.guidance_scale > 1.0;
+    PromptEmbeddings prompt = encode_prompt(ctx, model, request.prompt, request.negative_prompt, guidance);
+    // original size, crop from the top left, target size
+    const std::vector<float> size = {static_cast<float>(request.height), static_cast<float>(request.width), 0.F, 0.F,
+                                     static_cast<float>(request.height), static_cast<float>(request.width)};
+    std::vector<float> time_ids;
+    for (int half = 0; half < (guidance ? 2 : 1); ++half) time_ids.insert(time_ids.end(), size.begin(), size.end());
+    return {model.unet->prepare_conditioning(ctx, prompt.context, prompt.pooled, time_ids),
+            std::move(prompt.warnings)};
+}
+
+SdxlGeneration::SdxlGeneration(const SdxlModel& model, const GenerationRequest& request,
+                               const Conditioning& conditioning, std::uint64_t seed)
+    : model_(model),
+      conditioning_(conditioning),
+      steps_(request.steps),
+      guidance_scale_(static_cast<float>(request.guidance_scale)),
+      guidance_(request.guidance_scale > 1.0),
+      latent_height_(request.height / kPixelsPerLatent),
+      latent_width_(request.width / kPixelsPerLatent),
+      noise_(make_noise_source(request.rng, seed)) {
+    const SamplingPlan plan = plan_sampling(request, model);
+    scheduler_ = make_scheduler(plan.type, plan.config);
+    scheduler_->set_timesteps(steps_);
+    steps_ = static_cast<int>(scheduler_->timesteps().size());
+}
+
+void SdxlGeneration::prepare(std::optional<std::vector<float>> noise) {
+    latents_ = noise ? std::move(*noise) : noise_->normal(kLatentChannels * latent_height_ * latent_width_);
+    const float sigma = scheduler_->init_noise_sigma();
+    for (float& value : latents_) value *= sigma;
+}
+
+std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const std::vector<float>& input) {
+    const std::int64_t halves = guidance_ ? 2 : 1;
+    const ops::PictureExtents extents{1, kLatentChannels, latent_height_, latent_width_};
+    const std::vector<float> pixels = ops::nchw_to_nhwc(input, extents);
+    std::vector<float> batch;
+    for (std::int64_t half = 0; half < halves; ++half) batch.insert(batch.end(), pixels.begin(), pixels.end());
+    const Tensor latent = ops::upload(ctx, batch, {halves, latent_height_, latent_width_, kLatentChannels});
+    const std::vector<float> timesteps(static_cast<std::size_t>(halves),
+                                       scheduler_->timesteps()[static_cast<std::size_t>(next_step_)]);
+    std::vector<float> predicted =
+        ops::download(ctx, model_.unet->forward(ctx, latent, timesteps, conditioning_.unet));
+    if (guidance_) {
+        // Ho and Salimans, "Classifier-Free Diffusion Guidance", 2022; the first half is the negative prompt's.
+        const std::size_t count = predicted.size() / 2;
+        for (std::size_t i = 0; i < count; ++i)
+            predicted[i] += guidance_scale_ * (predicted[count + i] - predicted[i]);
+        predicted.resize(count);
+    }
+    return ops::nhwc_to_nchw(predicted, extents);
+}
+
+bool SdxlGeneration::step(const Context& ctx) {
+    const std::vector<float> input = scheduler_->scale_model_input(latents_, next_step_);
+    const std::vector<float> predicted = predict_noise(ctx, input);
+    latents_ = scheduler_->step(predicted, next_step_, latents_, *noise_);
+    return ++next_step_ == steps_;
+}
+
+std::vector<float> SdxlGeneration::finish(const Context& ctx) {
+    require_finite(latents_, "the latent picture");
+    const ops::PictureExtents extents{1, kLatentChannels, latent_height_, latent_width_};
+    std::vector<float> scaled = ops::nchw_to_nhwc(latents_, extents);
+    for (float& value : scaled) value /= model_.vae->config().scaling_factor;
+    const Tensor latent = ops::upload(ctx, scaled, {1, latent_height_, latent_width_, kLatentChannels});
+    std::vector<float> pixels = ops::download(ctx, model_.vae->decode(ctx, latent));  // [1, H, W, 3] in -1..1
+    require_finite(pixels, "the decoded picture");
+    for (float& value : pixels) value = std::clamp(value / 2.F + 0.5F, 0.F, 1.F);
+    return pixels;
+}
+
+Image to_image(const std::vector<float>& values, int width, int height) {
+    Image image{width, height, 3, std::vector<std::uint8_t>(values.size())};
+    std::transform(values.begin(), values.end(), image.pixels.begin(),
+                   [](float value) { return static_cast<std::uint8_t>(std::lround(value * 255.F)); });
+    return image;
+}
+
+}  // namespace sdxl

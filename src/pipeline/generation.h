@@ -1,0 +1,78 @@
+// SdxlGeneration: one picture being made, resumable between steps.
+//
+// prepare(), then step() until it says that it was the last, then finish(). The state between calls is a few host arrays
+// and the prompt's embeddings; nothing of it lives in the model, so generations can take turns on one model, and a
+// picture does not depend on what ran in between. Latents are host arrays in torch's order, [1, 4, h, w].
+// Errors: Failure; kCancelled and kDeadlineExceeded within one op of the token being raised.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "image/image.h"
+#include "ops/context.h"
+#include "pipeline/encode_prompt.h"
+#include "pipeline/sdxl_model.h"
+#include "request/generation.h"
+#include "sampling/random.h"
+#include "sampling/scheduler.h"
+
+namespace sdxl {
+
+// How the scheduler was chosen: by the request, else by the model.
+struct SamplingPlan {
+    SchedulerType type = SchedulerType::kEuler;
+    SchedulerConfig config;
+
+    // The spacing in force: diffusers' schedulers fall back to linspace.
+    TimestepSpacing spacing() const { return config.timestep_spacing.value_or(TimestepSpacing::kLinspace); }
+};
+SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& model);
+
+// What both guidance halves and all pictures of a request share.
+struct Conditioning {
+    UNetConditioning unet;
+    std::vector<std::string> warnings;
+};
+Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request);
+
+class SdxlGeneration {
+  public:
+    // The model and the conditioning must outlive it.
+    SdxlGeneration(const SdxlModel& model, const GenerationRequest& request, const Conditioning& conditioning,
+                   std::uint64_t seed);
+
+    // Draws the first noise, or takes `noise` [1, 4, h, w] (standard normal).
+    void prepare(std::optional<std::vector<float>> noise = std::nullopt);
+    // One step of the scheduler. True if it was the last. REQUIRES: prepare() was called, steps are left.
+    bool step(const Context& ctx);
+    // The picture in 0..1, [H, W, 3] interleaved. REQUIRES: all steps are done.
+    std::vector<float> finish(const Context& ctx);
+
+    int steps_done() const { return next_step_; }
+    int steps() const { return steps_; }
+    const std::vector<float>& latents() const { return latents_; }
+
+  private:
+    std::vector<float> predict_noise(const Context& ctx, const std::vector<float>& input);
+
+    const SdxlModel& model_;
+    const Conditioning& conditioning_;
+    int steps_;
+    int next_step_ = 0;
+    float guidance_scale_;
+    bool guidance_;
+    std::int64_t latent_height_;
+    std::int64_t latent_width_;
+    std::unique_ptr<Scheduler> scheduler_;
+    std::unique_ptr<NoiseSource> noise_;
+    std::vector<float> latents_;
+};
+
+// Values in 0..1 to 8 bits, rounded to nearest. Fails with kInternal if a value is not a number.
+Image to_image(const std::vector<float>& values, int width, int height);
+
+}  // namespace sdxl

@@ -1,0 +1,32 @@
+#include "pipeline/memory_check.h"
+
+#include <string>
+
+#include "core/error.h"
+
+namespace sdxl {
+namespace {
+
+std::string gib(std::uint64_t bytes) {
+    const auto tenths = static_cast<std::uint64_t>(static_cast<double>(bytes) / (1U << 30U) * 10 + 0.5);
+    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GiB";
+}
+
+}  // namespace
+
+std::uint64_t decode_peak_bytes(int width, int height, DType compute) {
+    // In the last blocks of SDXL's VAE, [H, W, 256] goes into a norm, a convolution and a residual at once.
+    constexpr std::uint64_t kChannels = 256;
+    constexpr std::uint64_t kLiveTensors = 3;
+    return static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(height) * kChannels * kLiveTensors *
+           dtype_size(compute);
+}
+
+void require_memory(std::uint64_t needed_bytes, std::uint64_t available_bytes, const char* what) {
+    if (available_bytes == 0 || needed_bytes <= available_bytes) return;
+    fail(ErrorCode::kOutOfMemory, std::string(what) + " needs about " + gib(needed_bytes) +
+                                      ", and this machine has " + gib(available_bytes) +
+                                      " left: ask for a smaller picture or free memory");
+}
+
+}  // namespace sdxl
