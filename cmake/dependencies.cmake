@@ -1,7 +1,13 @@
 # Every library the project uses, with the reason. Debian names stand in tools/packages.txt.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-find_package(dnnl REQUIRED)            # oneDNN: matmul and convolution at the processor's peak
+# oneDNN: matmul and convolution at the processor's peak. Found by hand: the package file of Debian's asks for OpenCL,
+# which the CPU engine does not need.
+find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+add_library(DNNL::dnnl UNKNOWN IMPORTED)
+set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${DNNL_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${DNNL_INCLUDE_DIR})
 find_package(nlohmann_json REQUIRED)   # JSON of the protocol and of model configurations
 find_package(spdlog REQUIRED)          # logging to stderr
 find_package(CLI11 REQUIRED)           # the command line
