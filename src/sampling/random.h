@@ -1,0 +1,26 @@
+// Normal random numbers that match torch's, so that a seed gives the picture it gives elsewhere.
+//
+// One source is one torch generator: it starts from a seed and each call continues where the last one ended.
+// Owned by one generation; not for several threads at once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "request/names.h"
+
+namespace sdxl {
+
+class NoiseSource {
+  public:
+    virtual ~NoiseSource() = default;
+
+    // What `torch.randn(count)` gives next. A tensor is filled in its flat (NCHW) order, and how a number of
+    // values is divided into calls changes them: ask for a tensor at a time. REQUIRES: count >= 0.
+    virtual std::vector<float> normal(std::int64_t count) = 0;
+};
+
+std::unique_ptr<NoiseSource> make_noise_source(RngKind kind, std::uint64_t seed);
+
+}  // namespace sdxl
