@@ -1,0 +1,57 @@
+// sdxl-golden: compares the worker's parts with golden values computed by other implementations.
+//
+//   sdxl-golden modules DIR | schedulers FILE | rng FILE | tokenizer FILE [--vocabulary DIR]
+//
+// One line per case, then a summary. Exit status: 0 all passed, 1 a case failed or none ran, 2 wrong use or a
+// file that cannot be read.
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "commands.h"
+#include "modules.h"
+
+namespace {
+
+constexpr int kUnusable = 2;
+
+struct Command {
+    std::string_view name;
+    int (*run)(const std::string& path, const std::string& vocabulary);
+};
+
+constexpr std::array<Command, 4> kCommands = {{
+    {"modules", [](const std::string& path, const std::string&) { return run_modules(path); }},
+    {"schedulers",
+     [](const std::string& path, const std::string&) { return sdxl::golden::run_schedulers(path); }},
+    {"rng", [](const std::string& path, const std::string&) { return sdxl::golden::run_rng(path); }},
+    {"tokenizer", &sdxl::golden::run_tokenizer},
+}};
+
+int usage() {
+    std::fprintf(stderr,
+                 "usage: sdxl-golden {modules DIR | schedulers FILE | rng FILE | tokenizer FILE "
+                 "[--vocabulary DIR]}\n");
+    return kUnusable;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    const bool with_vocabulary = words.size() == 4 && words[0] == "tokenizer" && words[2] == "--vocabulary";
+    if (words.size() != 2 && !with_vocabulary) return usage();
+    for (const Command& command : kCommands) {
+        if (command.name != words[0]) continue;
+        try {
+            return command.run(words[1], with_vocabulary ? words[3] : "");
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, "sdxl-golden: %s: %s\n", words[1].c_str(), error.what());
+            return kUnusable;
+        }
+    }
+    return usage();
+}
