@@ -1,8 +1,8 @@
 // Weights by name, with an account of what was used.
 //
-// `WeightMap` is one component's tensors under their canonical (diffusers) names, whatever layout the file had.
-// `WeightScope` is a place in it ("down_blocks.0.resnets.1"); a module's constructor looks its tensors up once.
-// Views point into mapped files that the map keeps open. Threads: build and read from one thread.
+// `WeightMap` is one component's tensors under their canonical (diffusers) names, whatever layout the file
+// had. `WeightScope` is a place in it ("down_blocks.0.resnets.1"); a module's constructor looks its tensors
+// up once. Views point into mapped files that the map keeps open. Threads: build and read from one thread.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ class WeightBytes {
   public:
     virtual ~WeightBytes() = default;
     virtual const std::string& path() const = 0;
-    // The range's pages are not needed soon: they leave resident memory and come back from the file on demand.
+    // The range's pages are not needed soon: they leave resident memory and come back from the file on
+    // demand.
     virtual void release(const std::byte* data, std::size_t bytes) const = 0;
 };
 
@@ -48,8 +49,11 @@ class WeightMap {
     // File names of tensors that no module asked for.
     std::vector<std::string> unused() const;
     std::uint64_t total_bytes() const { return total_bytes_; }
+    // The file that messages name: where the first tensor stands.
+    std::string source() const;
 
     void set_observer(Observer observer) { observer_ = std::move(observer); }
+    // Marks the entry as used and, the first time, tells the observer.
     void took(const Entry& entry) const;
 
   private:
@@ -71,12 +75,12 @@ class WeightScope {
     // Full canonical name of a tensor here.
     std::string path(std::string_view name) const;
     bool has(std::string_view name) const;
-    // The tensor, marked as used. Fails with kInvalidModel, naming file, tensor, expected and found shape, if it is
-    // missing, has another shape, or is not floating point.
+    // The tensor, marked as used. Fails with kInvalidModel, naming file, tensor, expected and found shape, if
+    // it is missing, has another shape, or is not floating point.
     HostView get(std::string_view name, const Shape& expected) const;
     // The same for a tensor that need not be there: an empty view if it is not.
     HostView get_optional(std::string_view name, const Shape& expected) const;
-    // After the values were copied or packed: the file's pages may leave memory.
+    // After the values were copied or packed: the file's pages may leave memory. Unknown names are ignored.
     void release(std::string_view name) const;
 
   private:
@@ -86,7 +90,8 @@ class WeightScope {
     std::string prefix_;  // "" or ends in '.'
 };
 
-// Values of a floating-point view as float32.
+// Values of a floating-point view as float32; none for an empty view. Fails with kInvalidModel for other
+// element types.
 std::vector<float> to_f32(const HostView& view);
 
 }  // namespace sdxl

@@ -1,0 +1,58 @@
+#include "weights/checkpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+
+#include "core/error.h"
+
+namespace sdxl {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 6> kOtherFormats{".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx"};
+
+Checkpoint open_file(const fs::path& path) {
+    const std::string extension = path.extension().string();
+    if (std::ranges::find(kOtherFormats, extension) != kOtherFormats.end())
+        fail(ErrorCode::kUnsupported,
+             "'" + path.string() + "' is a " + extension +
+                 " file, expected .safetensors: convert it, or download the safetensors "
+                 "version of the model");
+    const TensorFiles files = open_tensor_files(path);
+    return read_single_file(files.tensors, files.metadata, path);
+}
+
+// The only .safetensors file in a folder that is not in the diffusers layout.
+fs::path only_file(const fs::path& folder) {
+    std::error_code error;
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(folder, error))
+        if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+    if (error) fail(ErrorCode::kIo, "cannot read the folder '" + folder.string() + "': " + error.message());
+    if (files.size() == 1) return files.front();
+    if (files.empty())
+        fail(ErrorCode::kInvalidModel,
+             "the folder '" + folder.string() + "' holds neither a model_index.json nor a .safetensors file");
+    std::ranges::sort(files);
+    fail(ErrorCode::kInvalidModel, "the folder '" + folder.string() + "' has no model_index.json and " +
+                                       std::to_string(files.size()) + " .safetensors files ('" +
+                                       files[0].filename().string() + "', '" + files[1].filename().string() +
+                                       "'…): name one of them");
+}
+
+}  // namespace
+
+Checkpoint open_checkpoint(const fs::path& path) {
+    std::error_code error;
+    const auto status = fs::status(path, error);
+    if (status.type() == fs::file_type::not_found)
+        fail(ErrorCode::kNotFound, "there is no model '" + path.string() + "'");
+    if (error) fail(ErrorCode::kIo, "cannot look at '" + path.string() + "': " + error.message());
+    if (!fs::is_directory(status)) return open_file(path);
+    if (fs::exists(path / "model_index.json", error)) return read_diffusers_folder(path);
+    return open_file(only_file(path));
+}
+
+}  // namespace sdxl

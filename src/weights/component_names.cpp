@@ -1,0 +1,73 @@
+#include "weights/component_names.h"
+
+#include "core/error.h"
+
+namespace sdxl {
+namespace {
+
+constexpr std::size_t kNamesShown = 3;
+
+std::string reason_of(std::string_view name) {
+    if (name.ends_with("position_ids")) return "position indices";
+    if (name.ends_with("logit_scale")) return "contrastive training only";
+    if (name.starts_with("model_ema.")) return "EMA copies";
+    if (name.starts_with("denoiser.")) return "noise schedule, computed anew";
+    return "unknown";
+}
+
+// Whether `name` is the weight of an attention block's projection, of the UNet or the VAE.
+bool is_attention_matrix(std::string_view name) {
+    if (name.find(".attentions.") == std::string_view::npos) return false;
+    for (const std::string_view leaf : {".proj_in.weight", ".proj_out.weight", ".to_q.weight", ".to_k.weight",
+                                        ".to_v.weight", ".to_out.0.weight"})
+        if (name.ends_with(leaf)) return true;
+    return false;
+}
+
+void require(const WeightMap& map, const Checkpoint& checkpoint, std::string_view what) {
+    if (map.entries().empty())
+        fail(ErrorCode::kInvalidModel, "'" + checkpoint.path.string() + "': this SDXL " +
+                                           std::string(model_kind_name(checkpoint.kind)) + " model has no " +
+                                           std::string(what) + " (" + map.component() +
+                                           "): use a version of the model that is complete");
+}
+
+}  // namespace
+
+void IgnoredTensors::add(std::string_view name, std::string_view component) {
+    std::string reason = reason_of(name);
+    if (!component.empty()) reason += ", in " + std::string(component);
+    names_[reason].emplace_back(name);
+}
+
+std::vector<std::string> IgnoredTensors::warnings() const {
+    std::vector<std::string> lines;
+    for (const auto& [reason, names] : names_) {
+        std::string line = std::to_string(names.size()) + (names.size() == 1 ? " tensor" : " tensors") +
+                           " ignored (" + reason + "): ";
+        for (std::size_t i = 0; i < names.size() && i < kNamesShown; ++i)
+            line += (i > 0 ? ", " : "") + quoted_name(names[i]);
+        lines.push_back(names.size() > kNamesShown ? line + ", …" : line);
+    }
+    return lines;
+}
+
+void insert_canonical(WeightMap& map, const std::string& canonical, const FileTensor& tensor) {
+    HostView view = tensor.view;
+    const Shape& shape = view.shape;
+    if (shape.rank() == 4 && shape[2] == 1 && shape[3] == 1 && is_attention_matrix(canonical))
+        view.shape = Shape{shape[0], shape[1]};
+    map.insert(canonical, std::move(view), tensor.bytes);
+}
+
+void finish_checkpoint(Checkpoint& checkpoint, const IgnoredTensors& ignored) {
+    require(checkpoint.unet, checkpoint, "UNet");
+    checkpoint.kind = detect_model_kind(checkpoint.unet, !checkpoint.text_encoder.entries().empty());
+    require(checkpoint.vae, checkpoint, "VAE");
+    if (checkpoint.kind != ModelKind::kRefiner)
+        require(checkpoint.text_encoder, checkpoint, "first text encoder");
+    require(checkpoint.text_encoder_2, checkpoint, "second text encoder");
+    for (auto& line : ignored.warnings()) checkpoint.warnings.push_back(std::move(line));
+}
+
+}  // namespace sdxl

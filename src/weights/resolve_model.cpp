@@ -1,0 +1,170 @@
+#include "weights/resolve_model.h"
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <vector>
+
+#include "core/error.h"
+#include "weights/safetensors_header.h"
+
+namespace sdxl {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kModelsShown = 10;
+constexpr std::size_t kMaxNameBytes = 1024;
+constexpr std::string_view kExtension = ".safetensors";
+constexpr std::string_view kHubPrefix = "models--";
+
+bool is_there(const fs::path& path) {
+    std::error_code ignored;
+    return fs::exists(path, ignored);
+}
+
+// Entries of a folder; none if it cannot be read.
+std::vector<fs::path> entries(const fs::path& folder) {
+    std::error_code ignored;
+    std::vector<fs::path> paths;
+    for (fs::directory_iterator at(folder, ignored), end; at != end; at.increment(ignored))
+        paths.push_back(at->path());
+    std::ranges::sort(paths);
+    return paths;
+}
+
+void check_name(const std::string& name) {
+    if (name.empty()) fail(ErrorCode::kInvalidRequest, "the model's name is empty");
+    if (name.size() > kMaxNameBytes || name.find('\0') != std::string::npos)
+        fail(ErrorCode::kInvalidRequest, "the model's name is too long or holds a zero byte");
+    const fs::path path(name);
+    if (path.is_relative() && std::ranges::find(path, fs::path("..")) != path.end())
+        fail(ErrorCode::kInvalidRequest, "the model's name " + quoted_name(name) + " must not contain '..'");
+}
+
+// The newest snapshot in a hub cache's folder; that folder itself while there is none.
+fs::path newest_snapshot(const fs::path& cache) {
+    fs::path newest = cache / "snapshots";
+    std::optional<fs::file_time_type> newest_time;
+    for (const auto& snapshot : entries(cache / "snapshots")) {
+        std::error_code error;
+        const auto time = fs::last_write_time(snapshot, error);
+        if (error || (newest_time && time <= *newest_time)) continue;
+        newest = snapshot;
+        newest_time = time;
+    }
+    return newest_time ? newest : newest / "*";
+}
+
+// Every place to look, in order.
+std::vector<fs::path> places(const std::string& name, const fs::path& models_dir) {
+    if (fs::path(name).is_absolute()) return {name};
+    const std::string with_extension = name + std::string(kExtension);
+    std::vector<fs::path> found{models_dir / name, models_dir / with_extension};
+    const std::size_t slash = name.find('/');
+    if (slash != std::string::npos && name.find('/', slash + 1) == std::string::npos &&
+        slash + 1 < name.size()) {
+        const std::string model = name.substr(slash + 1);
+        found.push_back(models_dir / model);
+        found.push_back(models_dir / (model + std::string(kExtension)));
+        const std::string cache = std::string(kHubPrefix) + name.substr(0, slash) + "--" + model;
+        found.push_back(newest_snapshot(models_dir / cache));
+    }
+    found.push_back(fs::path(name));
+    return found;
+}
+
+// "models--org--name" -> "org/name"
+std::string hub_id(std::string folder) {
+    folder.erase(0, kHubPrefix.size());
+    const std::size_t dashes = folder.find("--");
+    return dashes == std::string::npos ? folder : folder.replace(dashes, 2, "/");
+}
+
+// Names under which the models in `models_dir` can be asked for.
+std::set<std::string> available(const fs::path& models_dir) {
+    std::set<std::string> names;
+    for (const auto& path : entries(models_dir)) {
+        const std::string file = path.filename().string();
+        if (path.extension() == kExtension) names.insert(path.stem().string());
+        if (file.starts_with(kHubPrefix)) names.insert(hub_id(file));
+        if (is_there(path / "model_index.json")) names.insert(file);
+        for (const auto& inner : entries(path))
+            if (inner.extension() == kExtension || is_there(inner / "model_index.json"))
+                names.insert(file + "/" + inner.filename().string());
+    }
+    return names;
+}
+
+std::string lower(std::string text) {
+    std::ranges::transform(text, text.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+// Levenshtein distance, letter case aside.
+std::size_t distance(const std::string& left, const std::string& right) {
+    const std::string a = lower(left);
+    const std::string b = lower(right);
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = row[0];
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
+        }
+    }
+    return row[b.size()];
+}
+
+// The nearest name, if it is near enough to be a slip of the hand.
+std::optional<std::string> nearest(const std::string& name, const std::set<std::string>& names) {
+    std::optional<std::string> best;
+    std::size_t best_distance = std::max<std::size_t>(2, name.size() / 2) + 1;
+    for (const auto& candidate : names) {
+        const std::size_t here = distance(name, candidate);
+        if (here >= best_distance) continue;
+        best = candidate;
+        best_distance = here;
+    }
+    return best;
+}
+
+[[noreturn]] void not_found(const std::string& name, const std::vector<fs::path>& tried,
+                            const fs::path& models_dir) {
+    std::string message = "there is no model " + quoted_name(name) + "; looked at ";
+    for (std::size_t i = 0; i < tried.size(); ++i) message += (i > 0 ? ", '" : "'") + tried[i].string() + "'";
+    const auto names = available(models_dir);
+    if (names.empty())
+        fail(ErrorCode::kNotFound,
+             message + "; the models folder '" + models_dir.string() + "' holds no models");
+    message += "; models that are there: ";
+    std::size_t shown = 0;
+    for (const auto& model : names) {
+        if (shown == kModelsShown) break;
+        message += (shown++ > 0 ? ", " : "") + quoted_name(model);
+    }
+    if (names.size() > kModelsShown)
+        message += " and " + std::to_string(names.size() - kModelsShown) + " more";
+    const auto suggestion = nearest(name, names);
+    fail(ErrorCode::kNotFound,
+         suggestion ? message + "; did you mean " + quoted_name(*suggestion) + "?" : message);
+}
+
+}  // namespace
+
+fs::path resolve_model(const std::string& name, const fs::path& models_dir) {
+    check_name(name);
+    const auto tried = places(name, models_dir);
+    for (const auto& place : tried)
+        if (is_there(place)) return place;
+    not_found(name, tried, models_dir);
+}
+
+}  // namespace sdxl
