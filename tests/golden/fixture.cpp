@@ -10,11 +10,11 @@ namespace sdxl::golden {
 
 nlohmann::json load_fixture(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
-    if (!file) throw FixtureError(path + ": cannot be opened");
+    if (!file) throw FixtureError("cannot be opened");
     try {
         return nlohmann::json::parse(file);
     } catch (const nlohmann::json::exception& error) {
-        throw FixtureError(path + ": is not JSON: " + error.what());
+        throw FixtureError(std::string("is not JSON: ") + error.what());
     }
 }
 
