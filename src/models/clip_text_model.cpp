@@ -33,16 +33,17 @@ Tensor ClipTextModel::Layer::forward(const Context& ctx, const Tensor& x, Activa
 ClipTextModel::ClipTextModel(const LoadContext& load, const WeightMap& weights, const ClipTextConfig& config)
     : config_(config),
       table_bytes_(bytes_of(weights, kTokens)),
-      position_bytes_(bytes_of(weights, kPositions)) {
+      position_bytes_(bytes_of(weights, kPositions)),
+      final_norm_(load, WeightScope(weights).sub("text_model.final_layer_norm"), config.hidden_size,
+                  config.norm_eps) {
     const WeightScope root(weights);
     const WeightScope text = root.sub("text_model");
     tokens_ = root.get(kTokens, {config.vocab_size, config.hidden_size});
     positions_ = root.get(kPositions, {config.max_positions, config.hidden_size});
     for (int i = 0; i < config.layers; ++i) layers_.emplace_back(load, text.sub("encoder.layers", i), config);
     if (config.projection_dim > 0) {
-        final_norm_.emplace_back(load, text.sub("final_layer_norm"), config.hidden_size, config.norm_eps);
-        projection_.emplace_back(load, root.sub("text_projection"), config.hidden_size, config.projection_dim,
-                                 nn::LinearOptions{.bias = false, .pointwise_conv = false});
+        projection_.emplace(load, root.sub("text_projection"), config.hidden_size, config.projection_dim,
+                            nn::LinearOptions{.bias = false, .pointwise_conv = false});
     }
 }
 
@@ -53,7 +54,7 @@ ClipTextModel::Output ClipTextModel::forward(const Context& ctx, std::span<const
              "clip skip " + std::to_string(skip) + " is outside 0 to " + std::to_string(config_.layers - 1));
     }
     const int hidden_layers = config_.layers - 1 - skip;
-    const int run_layers = projection_.empty() ? hidden_layers : config_.layers;
+    const int run_layers = projection_ ? config_.layers : hidden_layers;
     const auto batch = static_cast<std::int64_t>(ids.size()) / config_.max_positions;
     Tensor x = ops::embed(ctx, tokens_, ids, batch, positions_);  // [N, L, C]
     Output output;
@@ -62,7 +63,7 @@ ClipTextModel::Output ClipTextModel::forward(const Context& ctx, std::span<const
         x = layers_[static_cast<std::size_t>(i)].forward(ctx, x, config_.activation);
         if (i + 1 == hidden_layers) output.hidden = x;
     }
-    if (!projection_.empty()) output.pooled = pool(ctx, x, ids);
+    if (projection_) output.pooled = pool(ctx, x, ids);
     return output;
 }
 
@@ -78,8 +79,8 @@ Tensor ClipTextModel::pool(const Context& ctx, const Tensor& last, std::span<con
         const auto values = ops::download(ctx, row);
         rows.insert(rows.end(), values.begin(), values.end());
     }
-    const Tensor states = ops::upload(ctx, rows, {batch, channels});                    // [N, C]
-    return projection_.front().forward(ctx, final_norm_.front().forward(ctx, states));  // [N, projection_dim]
+    const Tensor states = ops::upload(ctx, rows, {batch, channels});     // [N, C]
+    return projection_->forward(ctx, final_norm_.forward(ctx, states));  // [N, projection_dim]
 }
 
 }  // namespace sdxl

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -54,8 +55,8 @@ class ClipTextModel {
     HostView positions_;
     std::shared_ptr<const WeightBytes> position_bytes_;
     std::vector<Layer> layers_;
-    std::vector<nn::LayerNorm> final_norm_;  // one, or none without a projection
-    std::vector<nn::Linear> projection_;     // likewise
+    nn::LayerNorm final_norm_;
+    std::optional<nn::Linear> projection_;
 };
 
 }  // namespace sdxl

@@ -1,0 +1,89 @@
+// Configurations from names and shapes, and what config.json may and may not say.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "core/error.h"
+#include "models/clip_config.h"
+#include "models/unet_config.h"
+#include "models/vae_config.h"
+
+namespace sdxl {
+namespace {
+
+std::string refusal(const std::function<void()>& call) {
+    try {
+        call();
+    } catch (const Failure& failure) {
+        EXPECT_EQ(failure.error().code, ErrorCode::kInvalidModel);
+        return failure.error().message;
+    }
+    return "accepted";
+}
+
+void put(WeightMap& map, const std::string& name, Shape shape) {
+    map.insert(name, {nullptr, DType::kF16, std::move(shape), name}, nullptr);
+}
+
+TEST(ClipConfig, TellsTheEncodersApartByTheirProjection) {
+    WeightMap map("text_encoder_2");
+    put(map, "text_model.embeddings.token_embedding.weight", {49408, 1280});
+    put(map, "text_model.embeddings.position_embedding.weight", {77, 1280});
+    for (const char* i : {"0", "1", "2"}) {
+        put(map, "text_model.encoder.layers." + std::string(i) + ".mlp.fc1.weight", {5120, 1280});
+    }
+    const auto small = detect_clip_text_config(map);
+    EXPECT_EQ(small.activation, Activation::kQuickGelu);
+    EXPECT_EQ(small.projection_dim, 0);
+    put(map, "text_projection.weight", {1280, 1280});
+    const auto config = detect_clip_text_config(map);
+    EXPECT_EQ(config.activation, Activation::kGelu);
+    EXPECT_EQ(config.layers, 3);
+    EXPECT_EQ(config.heads, 20);
+    EXPECT_EQ(config.eos_token_id, 49407);
+}
+
+TEST(ClipConfig, TakesTheActivationFromJsonAndRefusesOthers) {
+    const ClipTextConfig config;
+    EXPECT_EQ(check_against_json(config, R"({"hidden_act": "gelu"})").activation, Activation::kGelu);
+    EXPECT_EQ(check_against_json(config, R"({"eos_token_id": 2})").eos_token_id, 49407);
+    EXPECT_NE(refusal([&] { check_against_json(config, R"({"hidden_act": "relu"})"); }).find("relu"),
+              std::string::npos);
+    EXPECT_NE(refusal([&] { check_against_json(config, "[]"); }).find("JSON"), std::string::npos);
+}
+
+TEST(UNetConfig, RefusesWhatIsNoUNetNamingTheTensor) {
+    const WeightMap map("unet");
+    EXPECT_NE(refusal([&] { detect_unet_config(map); }).find("conv_in.weight"), std::string::npos);
+}
+
+TEST(UNetConfig, AcceptsSdxlBase) {
+    EXPECT_NO_THROW(check_against_json(UNetConfig{}, R"({
+        "block_out_channels": [320, 640, 1280], "attention_head_dim": [5, 10, 20], "norm_eps": 1e-05,
+        "transformer_layers_per_block": [1, 2, 10], "projection_class_embeddings_input_dim": 2816,
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"], "time_cond_proj_dim": null,
+        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"], "upcast_attention": null})"));
+}
+
+TEST(UNetConfig, NamesTheOptionThatDiffersOrIsNotSupported) {
+    for (const char* json :
+         {R"({"block_out_channels": [320, 640]})", R"({"attention_head_dim": [5, 8, 20]})",
+          R"({"transformer_layers_per_block": [1, 2, 9]})", R"({"time_cond_proj_dim": 256})",
+          R"({"act_fn": "gelu"})", R"({"norm_eps": 1e-6})", R"({"flip_sin_to_cos": false})"}) {
+        const std::string text(json);
+        const std::string key = text.substr(2, text.find('"', 2) - 2);
+        EXPECT_NE(refusal([&] { check_against_json(UNetConfig{}, json); }).find(key), std::string::npos)
+            << json;
+    }
+}
+
+TEST(VaeConfig, ChecksTheScalingFactor) {
+    EXPECT_NO_THROW(check_against_json(VaeConfig{}, R"({"scaling_factor": 0.13025})"));
+    EXPECT_NE(refusal([] {
+                  check_against_json(VaeConfig{}, R"({"scaling_factor": 0.18215})");
+              }).find("scaling_factor"),
+              std::string::npos);
+}
+
+}  // namespace
+}  // namespace sdxl
