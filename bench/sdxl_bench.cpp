@@ -1,9 +1,9 @@
 // sdxl-bench: how fast each stage of SDXL runs, next to what this machine can do at its best, in one run.
 //
-// The peak is the best rate of large oneDNN matmuls, measured before every stage and once more at the end, so that it
-// and the stages see the same weather on a shared machine. Every stage runs once to warm up (primitives are made then),
-// then --repeat times; the best time counts, the median stands beside it. FLOP are counted from shapes: multiplications
-// and additions of products, convolutions and attention.
+// The peak is the best rate of large oneDNN matmuls, measured before every stage and once more at the end, so
+// that it and the stages see the same weather on a shared machine. Every stage runs once to warm up
+// (primitives are made then), then --repeat times; the best time counts, the median stands beside it. FLOP
+// are counted from shapes: multiplications and additions of products, convolutions and attention.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -56,9 +56,11 @@ class Peak {
         double best = 0;
         for (const auto& [m, k, n] : products) {
             const std::vector<float> values(static_cast<std::size_t>(k * n), 0.5F);
-            const HostView view{reinterpret_cast<const std::byte*>(values.data()), DType::kF32, {n, k}, "peak"};
+            const HostView view{
+                reinterpret_cast<const std::byte*>(values.data()), DType::kF32, {n, k}, "peak"};
             const WeightPtr weight = backend_.prepare_linear({{view}, {}}, dtype);
-            const Tensor x = backend_.upload(std::vector<float>(static_cast<std::size_t>(m * k), 0.5F), {m, k}, dtype);
+            const Tensor x =
+                backend_.upload(std::vector<float>(static_cast<std::size_t>(m * k), 0.5F), {m, k}, dtype);
             constexpr int kRuns = 8;
             for (int run = 0; run < kRuns; ++run) {
                 const double seconds =
@@ -87,11 +89,14 @@ struct StageResult {
 };
 
 // Forgets the process's peak resident memory, so that each stage has its own. Linux only; harmless elsewhere.
-void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
+void reset_peak_memory() {
+    std::ofstream("/proc/self/clear_refs") << "5";
+}
 
 using StageWork = std::function<void(const Context&)>;
 
-StageResult run_stage(const std::string& name, Backend& backend, DType compute, int repeat, const StageWork& work) {
+StageResult run_stage(const std::string& name, Backend& backend, DType compute, int repeat,
+                      const StageWork& work) {
     StageResult result;
     result.name = name;
     reset_peak_memory();
@@ -131,7 +136,8 @@ GenerationRequest request_of(const Options& options) {
     return request;
 }
 
-std::vector<StageResult> run_stages(const Options& options, Backend& backend, const SdxlModel& model, Peak& peak) {
+std::vector<StageResult> run_stages(const Options& options, Backend& backend, const SdxlModel& model,
+                                    Peak& peak) {
     const GenerationRequest request = request_of(options);
     const Context ctx{backend, model.compute, nullptr, nullptr};
     std::vector<StageResult> stages;
@@ -151,45 +157,43 @@ std::vector<StageResult> run_stages(const Options& options, Backend& backend, co
     return stages;
 }
 
-void print_table(const Options& options, const std::vector<StageResult>& stages, const Peak& peak, double load_seconds,
-                 std::uint64_t peak_rss) {
-    std::printf("%s, %d cores; %d x %d, guidance, %s\n", processor_name().c_str(), processor_count(), options.size,
-                options.size, options.precision.c_str());
+void print_table(const Options& options, const std::vector<StageResult>& stages, const Peak& peak,
+                 double load_seconds, std::uint64_t peak_rss) {
+    std::printf("%s, %d cores; %d x %d, guidance, %s\n", processor_name().c_str(), processor_count(),
+                options.size, options.size, options.precision.c_str());
     std::printf("peak (best matmul): bf16 %.0f GFLOP/s, fp32 %.0f GFLOP/s\n", peak.bf16, peak.f32);
     std::printf("load: %.1f s\n\n", load_seconds);
     const double top_rate = options.precision == "bf16" ? peak.bf16 : peak.f32;
-    std::printf("%-14s %9s %9s %9s %10s %9s %7s %9s\n", "stage", "best s", "median s", "first s", "GFLOP", "GFLOP/s",
-                "/ peak", "RSS GB");
+    std::printf("%-14s %9s %9s %9s %10s %9s %7s %9s\n", "stage", "best s", "median s", "first s", "GFLOP",
+                "GFLOP/s", "/ peak", "RSS GB");
     for (const auto& stage : stages)
         std::printf("%-14s %9.3f %9.3f %9.3f %10.1f %9.1f %7.2f %9.2f\n", stage.name.c_str(), stage.seconds,
-                    stage.median_seconds, stage.first_seconds, stage.gflop, stage.gflops(), stage.gflops() / top_rate,
-                    static_cast<double>(stage.peak_rss_bytes) / 1e9);
+                    stage.median_seconds, stage.first_seconds, stage.gflop, stage.gflops(),
+                    stage.gflops() / top_rate, static_cast<double>(stage.peak_rss_bytes) / 1e9);
     std::printf("\npeak resident memory: %.2f GB\n", static_cast<double>(peak_rss) / 1e9);
     for (const auto& stage : stages) {
         std::printf("\n%s: most expensive ops (one traced run, %.3f s in ops)\n", stage.name.c_str(),
                     stage.traced_seconds);
-        std::printf("  %-16s %-52s %6s %9s %6s %9s %7s\n", "op", "shapes", "calls", "s", "%", "GFLOP/s", "/ peak");
+        std::printf("  %-16s %-52s %6s %9s %6s %9s %7s\n", "op", "shapes", "calls", "s", "%", "GFLOP/s",
+                    "/ peak");
         for (const auto& entry : stage.top) {
             const double rate = static_cast<double>(entry.operations) / 1e9 / entry.seconds;
-            std::printf("  %-16s %-52s %6llu %9.3f %6.1f %9.1f %7.2f\n", entry.op.c_str(), entry.shapes.c_str(),
-                        static_cast<unsigned long long>(entry.count), entry.seconds,
+            std::printf("  %-16s %-52s %6llu %9.3f %6.1f %9.1f %7.2f\n", entry.op.c_str(),
+                        entry.shapes.c_str(), static_cast<unsigned long long>(entry.count), entry.seconds,
                         100.0 * entry.seconds / stage.traced_seconds, rate, rate / top_rate);
         }
     }
 }
 
-void write_json(const Options& options, const std::vector<StageResult>& stages, const Peak& peak, double load_seconds,
-                std::uint64_t peak_rss) {
+void write_json(const Options& options, const std::vector<StageResult>& stages, const Peak& peak,
+                double load_seconds, std::uint64_t peak_rss) {
     const double top_rate = options.precision == "bf16" ? peak.bf16 : peak.f32;
-    nlohmann::json json = {{"model", options.model},
-                           {"size", options.size},
-                           {"precision", options.precision},
-                           {"device", processor_name()},
-                           {"cores", processor_count()},
-                           {"peak_gflops", {{"bf16", peak.bf16}, {"fp32", peak.f32}}},
-                           {"load_seconds", load_seconds},
-                           {"peak_rss_bytes", peak_rss},
-                           {"stages", nlohmann::json::array()}};
+    nlohmann::json json = {
+        {"model", options.model},           {"size", options.size},
+        {"precision", options.precision},   {"device", processor_name()},
+        {"cores", processor_count()},       {"peak_gflops", {{"bf16", peak.bf16}, {"fp32", peak.f32}}},
+        {"load_seconds", load_seconds},     {"peak_rss_bytes", peak_rss},
+        {"stages", nlohmann::json::array()}};
     for (const auto& stage : stages)
         json["stages"].push_back({{"name", stage.name},
                                   {"seconds", stage.seconds},

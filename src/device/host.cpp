@@ -13,7 +13,8 @@ std::uint64_t proc_bytes(const char* path, std::string_view key) {
     std::ifstream file(path);
     std::string line;
     while (std::getline(file, line)) {
-        if (line.size() <= key.size() || line.compare(0, key.size(), key) != 0 || line[key.size()] != ':') continue;
+        if (line.size() <= key.size() || line.compare(0, key.size(), key) != 0 || line[key.size()] != ':')
+            continue;
         std::istringstream rest(line.substr(key.size() + 1));
         std::uint64_t kilobytes = 0;
         rest >> kilobytes;

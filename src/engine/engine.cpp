@@ -1,5 +1,5 @@
-// Threading: submit() and status() may be called from any thread; everything else happens on the loop thread, which
-// alone touches the backend and the loaded model. What status() reports is copied under status_mutex_.
+// Threading: submit() and status() may be called from any thread; everything else happens on the loop thread,
+// which alone touches the backend and the loaded model. What status() reports is copied under status_mutex_.
 #include "engine/engine.h"
 
 #include <chrono>
@@ -27,10 +27,12 @@ double seconds_since(Clock::time_point begin) {
 
 std::unique_ptr<Backend> make_backend(const EngineConfig& config) {
     if (!config.device.empty() && config.device != "cpu" && config.device != "cpu:0")
-        fail(ErrorCode::kUnsupported, "device '" + config.device + "' is not available: this build runs on 'cpu'");
+        fail(ErrorCode::kUnsupported,
+             "device '" + config.device + "' is not available: this build runs on 'cpu'");
     if (config.backend.empty() || config.backend == "onednn") return make_onednn_backend();
     if (config.backend == "reference") return make_reference_backend();
-    fail(ErrorCode::kUnsupported, "backend '" + config.backend + "' is not available: 'onednn' or 'reference'");
+    fail(ErrorCode::kUnsupported,
+         "backend '" + config.backend + "' is not available: 'onednn' or 'reference'");
 }
 
 class LoopEngine final : public Engine {
@@ -85,13 +87,12 @@ class LoopEngine final : public Engine {
     template <class T, class Work>
     void enqueue(std::shared_ptr<CancelToken> token, std::function<void(Result<T>)> done, Work work) {
         auto shared_done = std::make_shared<std::function<void(Result<T>)>>(std::move(done));
-        queue_.push({[this, work = std::move(work), token, shared_done] {
-                         (*shared_done)(guarded<T>(*token, work));
-                     },
-                     [shared_done] {
-                         (*shared_done)(Error{ErrorCode::kCancelled, "cancelled: the worker is stopping", ""});
-                     },
-                     token});
+        queue_.push(
+            {[this, work = std::move(work), token, shared_done] { (*shared_done)(guarded<T>(*token, work)); },
+             [shared_done] {
+                 (*shared_done)(Error{ErrorCode::kCancelled, "cancelled: the worker is stopping", ""});
+             },
+             token});
     }
 
     // Whatever goes wrong inside a job becomes its answer; the engine goes on.
@@ -143,9 +144,10 @@ class LoopEngine final : public Engine {
         }
         const auto begin = Clock::now();
         forget_model();  // two full-size models rarely fit side by side
-        auto model = load_sdxl_model(path, *backend_, compute, token, [&](std::uint64_t done, std::uint64_t total) {
-            report(progress, {Stage::kLoad, static_cast<double>(done), static_cast<double>(total)});
-        });
+        auto model =
+            load_sdxl_model(path, *backend_, compute, token, [&](std::uint64_t done, std::uint64_t total) {
+                report(progress, {Stage::kLoad, static_cast<double>(done), static_cast<double>(total)});
+            });
         ModelInfo info;
         info.id = request.id.empty() ? path.stem().string() : request.id;
         info.path = path.string();
@@ -213,7 +215,8 @@ class LoopEngine final : public Engine {
         auto begin = Clock::now();
         report(progress, {Stage::kEncode, 0, 1});
         const Conditioning conditioning = make_conditioning(ctx, *model_, request);
-        result.warnings.insert(result.warnings.end(), conditioning.warnings.begin(), conditioning.warnings.end());
+        result.warnings.insert(result.warnings.end(), conditioning.warnings.begin(),
+                               conditioning.warnings.end());
         result.encode_seconds = seconds_since(begin);
         for (int index = 0; index < request.batch_size; ++index) {
             const std::uint64_t seed = request.seed + static_cast<std::uint64_t>(index);
@@ -230,11 +233,13 @@ class LoopEngine final : public Engine {
             result.steps = generation.steps();
             result.denoise_seconds += seconds_since(begin);
             begin = Clock::now();
-            report(progress, {Stage::kDecode, static_cast<double>(index), static_cast<double>(request.batch_size)});
+            report(progress,
+                   {Stage::kDecode, static_cast<double>(index), static_cast<double>(request.batch_size)});
             const Image image = to_image(generation.finish(ctx), request.width, request.height);
             backend_->release_cached_memory();
             result.decode_seconds += seconds_since(begin);
-            report(progress, {Stage::kWrite, static_cast<double>(index), static_cast<double>(request.batch_size)});
+            report(progress,
+                   {Stage::kWrite, static_cast<double>(index), static_cast<double>(request.batch_size)});
             ctx.cancel->check();
             result.images.push_back(write_picture(image, request, result, seed, index, config_.output_dir));
         }
@@ -255,6 +260,8 @@ class LoopEngine final : public Engine {
 
 }  // namespace
 
-std::unique_ptr<Engine> make_engine(const EngineConfig& config) { return std::make_unique<LoopEngine>(config); }
+std::unique_ptr<Engine> make_engine(const EngineConfig& config) {
+    return std::make_unique<LoopEngine>(config);
+}
 
 }  // namespace sdxl

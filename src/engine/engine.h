@@ -1,8 +1,8 @@
 // Engine: runs models on one device. It owns the loop thread that advances generations one step at a time.
 //
-// Jobs are submitted from any thread and run in order of submission; `done` is called exactly once for each, on the
-// loop thread. status() answers at once from any thread, also while a picture is being made. Destroying the engine
-// cancels what runs and waits for it; jobs that had not ended get kCancelled.
+// Jobs are submitted from any thread and run in order of submission; `done` is called exactly once for each,
+// on the loop thread. status() answers at once from any thread, also while a picture is being made.
+// Destroying the engine cancels what runs and waits for it; jobs that had not ended get kCancelled.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // The jobs that wait for an engine's loop thread, first come first served.
 //
-// Any thread may push and count; one thread pops. A job is called exactly once: run() by the loop, or abandon() when the
-// queue closes before its turn.
+// Any thread may push and count; one thread pops. A job is called exactly once: run() by the loop, or
+// abandon() when the queue closes before its turn.
 #pragma once
 
 #include <condition_variable>

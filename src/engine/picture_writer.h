@@ -1,4 +1,5 @@
-// The last stage of a generation: encode the picture, name it, write it so that nothing half-written is ever seen.
+// The last stage of a generation: encode the picture, name it, write it so that nothing half-written is ever
+// seen.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +10,12 @@
 
 namespace sdxl {
 
-// Writes picture `index` of a request to its save_path, or to <output_dir>/<request id or date>_<seed>.png; pictures
-// after the first get _<index> before the extension of a given save_path. The file carries the settings as text, in the
-// form that the A1111 web UI reads. `so_far` says what was really used. Fails with kIo, naming the path.
-GeneratedImage write_picture(const Image& image, const GenerationRequest& request, const GenerationResult& so_far,
-                             std::uint64_t seed, int index, const std::string& output_dir);
+// Writes picture `index` of a request to its save_path, or to <output_dir>/<request id or date>_<seed>.png;
+// pictures after the first get _<index> before the extension of a given save_path. The file carries the
+// settings as text, in the form that the A1111 web UI reads. `so_far` says what was really used. Fails with
+// kIo, naming the path.
+GeneratedImage write_picture(const Image& image, const GenerationRequest& request,
+                             const GenerationResult& so_far, std::uint64_t seed, int index,
+                             const std::string& output_dir);
 
 }  // namespace sdxl

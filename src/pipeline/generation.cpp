@@ -33,10 +33,12 @@ Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const
     const bool guidance = request.guidance_scale > 1.0;
     PromptEmbeddings prompt = encode_prompt(ctx, model, request.prompt, request.negative_prompt, guidance);
     // original size, crop from the top left, target size
-    const std::vector<float> size = {static_cast<float>(request.height), static_cast<float>(request.width), 0.F, 0.F,
-                                     static_cast<float>(request.height), static_cast<float>(request.width)};
+    const std::vector<float> size = {
+        static_cast<float>(request.height), static_cast<float>(request.width), 0.F, 0.F,
+        static_cast<float>(request.height), static_cast<float>(request.width)};
     std::vector<float> time_ids;
-    for (int half = 0; half < (guidance ? 2 : 1); ++half) time_ids.insert(time_ids.end(), size.begin(), size.end());
+    for (int half = 0; half < (guidance ? 2 : 1); ++half)
+        time_ids.insert(time_ids.end(), size.begin(), size.end());
     return {model.unet->prepare_conditioning(ctx, prompt.context, prompt.pooled, time_ids),
             std::move(prompt.warnings)};
 }
@@ -68,14 +70,16 @@ std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const std::
     const ops::PictureExtents extents{1, kLatentChannels, latent_height_, latent_width_};
     const std::vector<float> pixels = ops::nchw_to_nhwc(input, extents);
     std::vector<float> batch;
-    for (std::int64_t half = 0; half < halves; ++half) batch.insert(batch.end(), pixels.begin(), pixels.end());
+    for (std::int64_t half = 0; half < halves; ++half)
+        batch.insert(batch.end(), pixels.begin(), pixels.end());
     const Tensor latent = ops::upload(ctx, batch, {halves, latent_height_, latent_width_, kLatentChannels});
     const std::vector<float> timesteps(static_cast<std::size_t>(halves),
                                        scheduler_->timesteps()[static_cast<std::size_t>(next_step_)]);
     std::vector<float> predicted =
         ops::download(ctx, model_.unet->forward(ctx, latent, timesteps, conditioning_.unet));
     if (guidance_) {
-        // Ho and Salimans, "Classifier-Free Diffusion Guidance", 2022; the first half is the negative prompt's.
+        // Ho and Salimans, "Classifier-Free Diffusion Guidance", 2022; the first half is the negative
+        // prompt's.
         const std::size_t count = predicted.size() / 2;
         for (std::size_t i = 0; i < count; ++i)
             predicted[i] += guidance_scale_ * (predicted[count + i] - predicted[i]);

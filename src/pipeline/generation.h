@@ -1,9 +1,9 @@
 // SdxlGeneration: one picture being made, resumable between steps.
 //
-// prepare(), then step() until it says that it was the last, then finish(). The state between calls is a few host arrays
-// and the prompt's embeddings; nothing of it lives in the model, so generations can take turns on one model, and a
-// picture does not depend on what ran in between. Latents are host arrays in torch's order, [1, 4, h, w].
-// Errors: Failure; kCancelled and kDeadlineExceeded within one op of the token being raised.
+// prepare(), then step() until it says that it was the last, then finish(). The state between calls is a few
+// host arrays and the prompt's embeddings; nothing of it lives in the model, so generations can take turns on
+// one model, and a picture does not depend on what ran in between. Latents are host arrays in torch's order,
+// [1, 4, h, w]. Errors: Failure; kCancelled and kDeadlineExceeded within one op of the token being raised.
 #pragma once
 
 #include <cstdint>

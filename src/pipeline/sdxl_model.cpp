@@ -30,7 +30,8 @@ LoadedSchedulerConfig default_scheduler(const Checkpoint& checkpoint, std::vecto
             LoadedSchedulerConfig loaded =
                 load_scheduler_config(checkpoint.path / "scheduler" / "scheduler_config.json");
             for (const auto& key : loaded.unknown_keys)
-                warnings.push_back("scheduler/scheduler_config.json: unknown key '" + key + "' has no effect");
+                warnings.push_back("scheduler/scheduler_config.json: unknown key '" + key +
+                                   "' has no effect");
             return loaded;
         } catch (const Failure& failure) {
             if (failure.error().code != ErrorCode::kUnsupported) throw;
@@ -49,19 +50,21 @@ std::unique_ptr<Tokenizer> make_tokenizer(const std::optional<std::filesystem::p
     const auto vocabulary = default_vocabulary_dir();
     if (!vocabulary)
         fail(ErrorCode::kNotFound,
-             "CLIP's vocabulary is not there and the model brings none: run tools/fetch-vocabulary, which writes "
+             "CLIP's vocabulary is not there and the model brings none: run tools/fetch-vocabulary, which "
+             "writes "
              "build/vocabulary/merges.txt");
     return std::make_unique<Tokenizer>(Tokenizer::load_bpe_vocabulary(*vocabulary / "merges.txt"));
 }
 
-void require_same_vocabulary(const Tokenizer& tokenizer, const ClipTextModel& encoder, const char* component) {
+void require_same_vocabulary(const Tokenizer& tokenizer, const ClipTextModel& encoder,
+                             const char* component) {
     const ClipTextConfig& config = encoder.config();
     if (tokenizer.vocab_size() <= config.vocab_size && tokenizer.eos_id() == config.eos_token_id) return;
-    fail(ErrorCode::kInvalidModel,
-         std::string(component) + " has " + std::to_string(config.vocab_size) + " tokens and ends a text with " +
-             std::to_string(config.eos_token_id) + ", but the tokenizer has " +
-             std::to_string(tokenizer.vocab_size()) + " and ends it with " + std::to_string(tokenizer.eos_id()) +
-             ": put the model's own tokenizer folders beside its weights");
+    fail(ErrorCode::kInvalidModel, std::string(component) + " has " + std::to_string(config.vocab_size) +
+                                       " tokens and ends a text with " + std::to_string(config.eos_token_id) +
+                                       ", but the tokenizer has " + std::to_string(tokenizer.vocab_size()) +
+                                       " and ends it with " + std::to_string(tokenizer.eos_id()) +
+                                       ": put the model's own tokenizer folders beside its weights");
 }
 
 void require_runnable(const Checkpoint& checkpoint) {
@@ -77,7 +80,8 @@ void require_runnable(const Checkpoint& checkpoint) {
 void warn_unused(const WeightMap& weights, std::vector<std::string>& warnings) {
     const auto unused = weights.unused();
     if (unused.empty()) return;
-    std::string text = weights.component() + ": " + std::to_string(unused.size()) + " tensors were not used: ";
+    std::string text =
+        weights.component() + ": " + std::to_string(unused.size()) + " tensors were not used: ";
     constexpr std::size_t kNamed = 5;
     for (std::size_t i = 0; i < std::min(kNamed, unused.size()); ++i) text += (i > 0 ? ", " : "") + unused[i];
     warnings.push_back(text + (unused.size() > kNamed ? ", …" : ""));
@@ -112,7 +116,8 @@ void load_text(const Checkpoint& checkpoint, const LoadContext& load, SdxlModel&
     model.text_encoder = std::make_unique<ClipTextModel>(
         load, checkpoint.text_encoder, clip_config(checkpoint.text_encoder, checkpoint.configs.text_encoder));
     model.text_encoder_2 = std::make_unique<ClipTextModel>(
-        load, checkpoint.text_encoder_2, clip_config(checkpoint.text_encoder_2, checkpoint.configs.text_encoder_2));
+        load, checkpoint.text_encoder_2,
+        clip_config(checkpoint.text_encoder_2, checkpoint.configs.text_encoder_2));
     require_same_vocabulary(*model.tokenizer, *model.text_encoder, "text_encoder");
     require_same_vocabulary(*model.tokenizer_2, *model.text_encoder_2, "text_encoder_2");
     if (model.text_encoder_2->config().projection_dim == 0)
@@ -121,8 +126,9 @@ void load_text(const Checkpoint& checkpoint, const LoadContext& load, SdxlModel&
 
 }  // namespace
 
-std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend, DType compute,
-                                                 const CancelToken& cancel, const LoadProgress& progress) {
+std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend,
+                                                 DType compute, const CancelToken& cancel,
+                                                 const LoadProgress& progress) {
     Checkpoint checkpoint = open_checkpoint(path);
     require_runnable(checkpoint);
     watch(checkpoint, cancel, progress);

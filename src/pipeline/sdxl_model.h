@@ -1,5 +1,5 @@
-// SdxlModel: one SDXL model in memory, ready to run on one backend: both text encoders with their tokenizers, the UNet,
-// the VAE, and what the model's folder says about sampling.
+// SdxlModel: one SDXL model in memory, ready to run on one backend: both text encoders with their tokenizers,
+// the UNet, the VAE, and what the model's folder says about sampling.
 //
 // Immutable after loading. It refers to its backend, which must outlive it. Used by one thread at a time.
 #pragma once
@@ -39,10 +39,11 @@ struct SdxlModel {
 // Told about bytes taken of all bytes, while a model loads.
 using LoadProgress = std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)>;
 
-// Reads a single-file checkpoint or a diffusers folder and packs its weights for `backend`. Nothing is read before the
-// files were checked. Fails with kNotFound, kInvalidModel, kUnsupported (an SDXL model of a kind that does not run yet),
-// kCancelled or kDeadlineExceeded; what was loaded by then is freed.
-std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend, DType compute,
-                                                 const CancelToken& cancel, const LoadProgress& progress);
+// Reads a single-file checkpoint or a diffusers folder and packs its weights for `backend`. Nothing is read
+// before the files were checked. Fails with kNotFound, kInvalidModel, kUnsupported (an SDXL model of a kind
+// that does not run yet), kCancelled or kDeadlineExceeded; what was loaded by then is freed.
+std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend,
+                                                 DType compute, const CancelToken& cancel,
+                                                 const LoadProgress& progress);
 
 }  // namespace sdxl

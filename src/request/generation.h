@@ -1,8 +1,8 @@
 // The one canonical request that every envelope and body becomes, and what comes of it.
 //
-// Complete: the seed is drawn and every field that belongs to the request has its value. Only what a model decides for
-// itself stays optional (a model folder's scheduler configuration is the default where the request is silent).
-// Nothing behind protocol/ sees JSON. Plain values; copy freely.
+// Complete: the seed is drawn and every field that belongs to the request has its value. Only what a model
+// decides for itself stays optional (a model folder's scheduler configuration is the default where the
+// request is silent). Nothing behind protocol/ sees JSON. Plain values; copy freely.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,12 @@ struct GenerationRequest {
     std::string prompt;
     std::string negative_prompt;
 
-    std::string model;  // a path, a name under the models folder, or a hub id; "" means the one that is loaded
+    std::string
+        model;  // a path, a name under the models folder, or a hub id; "" means the one that is loaded
 
-    int width = 1024;   // pixels, 64..4096, divisible by 8
-    int height = 1024;  // pixels, 64..4096, divisible by 8
-    int steps = 30;     // 1..500
+    int width = 1024;             // pixels, 64..4096, divisible by 8
+    int height = 1024;            // pixels, 64..4096, divisible by 8
+    int steps = 30;               // 1..500
     double guidance_scale = 7.0;  // 0..50; at most 1 means no guidance
     std::uint64_t seed = 0;
     RngKind rng = RngKind::kCpu;
@@ -37,7 +38,7 @@ struct GenerationRequest {
     Precision precision = Precision::kAuto;
 
     ImageFormat format = ImageFormat::kPng;
-    std::string save_path;  // file to write, "" for <output-dir>/<request id or time>_<seed>.png
+    std::string save_path;           // file to write, "" for <output-dir>/<request id or time>_<seed>.png
     bool return_image_data = false;  // also as base64 in the answer
     std::string id;                  // the host's request id, "" if it sent none
 };
@@ -76,7 +77,7 @@ std::string_view stage_name(Stage stage);
 
 struct ProgressEvent {
     Stage stage = Stage::kLoad;
-    double done = 0;   // kLoad: bytes; kDenoise: steps; else 0 or 1
+    double done = 0;  // kLoad: bytes; kDenoise: steps; else 0 or 1
     double total = 0;
 };
 // Called on the engine's thread; must return quickly.

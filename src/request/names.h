@@ -15,8 +15,9 @@ enum class RngKind { kCpu, kPhilox };
 enum class ImageFormat { kPng };
 enum class Precision { kAuto, kF32, kBF16 };
 
-// A scheduler as hosts write it, with what its name implies: "DPM++ 2M Karras" is DPM-Solver multistep with Karras
-// sigmas. Understood, ignoring case: diffusers class names, the same without "Scheduler", enum names, community names.
+// A scheduler as hosts write it, with what its name implies: "DPM++ 2M Karras" is DPM-Solver multistep with
+// Karras sigmas. Understood, ignoring case: diffusers class names, the same without "Scheduler", enum names,
+// community names.
 struct SchedulerChoice {
     SchedulerType type = SchedulerType::kEuler;
     std::optional<bool> karras;  // set only where the name says so

@@ -1,6 +1,9 @@
 #include "backend/onednn/norms.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <type_traits>
 #include <vector>
 
 #include "backend/onednn/kernels.h"
@@ -13,14 +16,27 @@ namespace {
 // level.
 constexpr std::int64_t kRowsPerBlock = 64;
 
+// Sums over rows for every channel, relative to a pivot: large means would drown the variance otherwise.
 struct Moments {
-    std::vector<double> sum, square;  // per channel
+    std::vector<double> sum, square;  // of x - pivot and its square
 };
 
 template <class T>
-Moments moments(const T* x, const float* shift, std::int64_t rows, std::int64_t width) {
-    const auto channels = static_cast<std::size_t>(width);
+std::vector<float> first_row(const T* x, std::int64_t width) {
+    std::vector<float> row(static_cast<std::size_t>(width));
+    convert(reinterpret_cast<const std::byte*>(x), std::is_same_v<T, float> ? DType::kF32 : DType::kBF16,
+            row.data(), width);
+    return row;
+}
+
+// Moments of x - pivot.
+template <class T>
+Moments moments(const T* x, const std::vector<float>& pivot, std::int64_t rows) {
+    const std::size_t channels = pivot.size();
+    const auto width = static_cast<std::int64_t>(channels);
     const std::int64_t blocks = (rows + kRowsPerBlock - 1) / kRowsPerBlock;
+    std::vector<float> minus_pivot(channels);
+    std::transform(pivot.begin(), pivot.end(), minus_pivot.begin(), std::negate<>());
     std::vector<Moments> partial(static_cast<std::size_t>(thread_count()),
                                  {std::vector<double>(channels), std::vector<double>(channels)});
     // Static pieces, added up in order: the result does not depend on which thread ran what.
@@ -34,8 +50,8 @@ Moments moments(const T* x, const float* shift, std::int64_t rows, std::int64_t 
                 const std::int64_t row = block * kRowsPerBlock;
                 sum.assign(channels, 0.F);
                 square.assign(channels, 0.F);
-                channel_moments(x + row * width, shift, std::min(kRowsPerBlock, rows - row), width,
-                                sum.data(), square.data());
+                channel_moments(x + row * width, minus_pivot.data(), std::min(kRowsPerBlock, rows - row),
+                                width, sum.data(), square.data());
                 for (std::size_t c = 0; c < channels; ++c) {
                     total.sum[c] += static_cast<double>(sum[c]);
                     total.square[c] += static_cast<double>(square[c]);
@@ -57,27 +73,31 @@ struct Affine {
     std::vector<float> scale, bias;
 };
 
-Affine affine(const Moments& moments, const float* gamma, const float* beta, const float* shift, int groups,
-              float eps, std::int64_t rows) {
-    const std::size_t channels = moments.sum.size();
+Affine affine(const Moments& moments, const std::vector<float>& pivot, const float* gamma, const float* beta,
+              const float* shift, int groups, float eps, std::int64_t rows) {
+    const std::size_t channels = pivot.size();
     const std::size_t size = channels / static_cast<std::size_t>(groups);
-    const double count = static_cast<double>(rows) * static_cast<double>(size);
+    const auto count = static_cast<double>(rows);
+    const auto offset = [&](std::size_t c) { return shift != nullptr ? static_cast<double>(shift[c]) : 0.0; };
     Affine result{std::vector<float>(channels), std::vector<float>(channels)};
     for (std::size_t first = 0; first < channels; first += size) {
         double sum = 0;
+        for (std::size_t c = first; c < first + size; ++c)
+            sum += moments.sum[c] + count * (static_cast<double>(pivot[c]) + offset(c));
+        const double mean = sum / (count * static_cast<double>(size));
         double square = 0;
         for (std::size_t c = first; c < first + size; ++c) {
-            sum += moments.sum[c];
-            square += moments.square[c];
+            // sum of (v + d)^2 over rows, where v is what was summed and d leads from the pivot to the
+            // group's mean
+            const double d = static_cast<double>(pivot[c]) + offset(c) - mean;
+            square += moments.square[c] + 2 * d * moments.sum[c] + count * d * d;
         }
-        const double mean = sum / count;
-        const double variance = std::max(0.0, square / count - mean * mean);
+        const double variance = std::max(0.0, square / (count * static_cast<double>(size)));
         const double rstd = 1.0 / std::sqrt(variance + static_cast<double>(eps));
         for (std::size_t c = first; c < first + size; ++c) {
             const double scale = static_cast<double>(gamma[c]) * rstd;
-            const double offset = shift != nullptr ? static_cast<double>(shift[c]) : 0.0;
             result.scale[c] = static_cast<float>(scale);
-            result.bias[c] = static_cast<float>(static_cast<double>(beta[c]) + (offset - mean) * scale);
+            result.bias[c] = static_cast<float>(static_cast<double>(beta[c]) + (offset(c) - mean) * scale);
         }
     }
     return result;
@@ -92,8 +112,9 @@ void run(const Tensor& x, const float* gamma, const float* beta, int groups, flo
         const T* from = x.data<T>() + item * rows * width;
         T* to = y.data<T>() + item * rows * width;
         const float* item_shift = shift != nullptr ? shift + item * width : nullptr;
+        const std::vector<float> pivot = first_row(from, width);
         const Affine factors =
-            affine(moments(from, item_shift, rows, width), gamma, beta, item_shift, groups, eps, rows);
+            affine(moments(from, pivot, rows), pivot, gamma, beta, item_shift, groups, eps, rows);
         parallel_ranges(rows, 16, [&](std::int64_t begin, std::int64_t end) {
             scale_bias_rows(from + begin * width, factors.scale.data(), factors.bias.data(), silu,
                             to + begin * width, end - begin, width);

@@ -1,0 +1,78 @@
+#include "engine/picture_writer.h"
+
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+
+#include "image/png.h"
+#include "image/write_file.h"
+
+namespace sdxl {
+namespace {
+
+// A host's id may hold anything: what is no safe file name character becomes '_', and length is bounded.
+std::string file_stem(const std::string& id) {
+    constexpr std::size_t kLongest = 64;
+    std::string stem;
+    for (const char c : id.substr(0, kLongest)) {
+        const bool safe =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+        stem += safe ? c : '_';
+    }
+    if (!stem.empty()) return stem;
+    const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+    std::tm utc{};
+    gmtime_r(&now, &utc);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", &utc);
+    return text;
+}
+
+std::filesystem::path picture_path(const GenerationRequest& request, std::uint64_t seed, int index,
+                                   const std::string& output_dir) {
+    if (request.save_path.empty())
+        return std::filesystem::path(output_dir) /
+               (file_stem(request.id) + "_" + std::to_string(seed) + ".png");
+    std::filesystem::path path = request.save_path;
+    if (path.extension().empty()) path += ".png";
+    if (index == 0) return path;
+    const std::string name = path.stem().string() + "_" + std::to_string(index) + path.extension().string();
+    return path.replace_filename(name);
+}
+
+// The form that the A1111 web UI writes and reads.
+std::string parameters_text(const GenerationRequest& request, const GenerationResult& so_far,
+                            std::uint64_t seed) {
+    char guidance[32];
+    std::snprintf(guidance, sizeof guidance, "%g", so_far.guidance_scale);
+    std::string text = request.prompt + "\n";
+    if (!request.negative_prompt.empty()) text += "Negative prompt: " + request.negative_prompt + "\n";
+    text += "Steps: " + std::to_string(so_far.steps) +
+            ", Sampler: " + std::string(scheduler_class_name(so_far.scheduler)) +
+            (so_far.karras_sigmas ? " Karras" : "") + ", CFG scale: " + guidance +
+            ", Seed: " + std::to_string(seed) + ", Size: " + std::to_string(request.width) + "x" +
+            std::to_string(request.height) +
+            ", Model: " + std::filesystem::path(so_far.base_model).stem().string() +
+            ", RNG: " + std::string(rng_name(so_far.rng));
+    return text;
+}
+
+}  // namespace
+
+GeneratedImage write_picture(const Image& image, const GenerationRequest& request,
+                             const GenerationResult& so_far, std::uint64_t seed, int index,
+                             const std::string& output_dir) {
+    GeneratedImage result;
+    result.seed = seed;
+    result.width = image.width;
+    result.height = image.height;
+    result.encoded = encode_png(
+        image, {{"parameters", parameters_text(request, so_far, seed)}, {"Software", "sdxl-worker"}});
+    const auto path = std::filesystem::absolute(picture_path(request, seed, index, output_dir));
+    write_file_atomically(path, result.encoded);
+    result.path = path.string();
+    return result;
+}
+
+}  // namespace sdxl
