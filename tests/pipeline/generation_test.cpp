@@ -1,0 +1,155 @@
+// A generation on the micro model: what the golden run does not say.
+#include "pipeline/generation.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "backend/onednn/onednn_backend.h"
+
+namespace {
+
+using namespace sdxl;
+
+class GenerationTest : public testing::Test {
+  protected:
+    static void SetUpTestSuite() {
+        backend_ = make_onednn_backend().release();
+        const CancelToken token;
+        model_ = new std::shared_ptr(
+            load_sdxl_model(SDXL_FIXTURES "/micro", *backend_, DType::kF32, token, nullptr));
+    }
+    static void TearDownTestSuite() {
+        delete model_;
+        delete backend_;
+    }
+
+    static GenerationRequest request() {
+        GenerationRequest request;
+        request.prompt = "ab cd";
+        request.negative_prompt = "ef";
+        request.width = 128;
+        request.height = 96;
+        request.steps = 3;
+        request.guidance_scale = 5;
+        return request;
+    }
+
+    static std::vector<float> run(const GenerationRequest& request, std::uint64_t seed) {
+        const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
+        const Conditioning conditioning = make_conditioning(ctx, **model_, request);
+        SdxlGeneration generation(**model_, request, conditioning, seed);
+        generation.prepare();
+        while (!generation.step(ctx)) {
+        }
+        return generation.finish(ctx);
+    }
+
+    static double difference(const std::vector<float>& a, const std::vector<float>& b) {
+        double sum = 0;
+        for (std::size_t i = 0; i < a.size(); ++i)
+            sum += std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+        return sum / static_cast<double>(a.size());
+    }
+
+    static inline Backend* backend_ = nullptr;
+    static inline std::shared_ptr<const SdxlModel>* model_ = nullptr;
+};
+
+TEST_F(GenerationTest, SameSeedSamePictureToTheBit) {
+    EXPECT_EQ(run(request(), 7), run(request(), 7));
+}
+
+TEST_F(GenerationTest, OtherSeedOtherPicture) {
+    EXPECT_GT(difference(run(request(), 7), run(request(), 8)), 1e-3);
+}
+
+TEST_F(GenerationTest, PromptsAndGuidanceMatter) {
+    const auto base = run(request(), 7);
+    auto other = request();
+    other.prompt = "xyz";
+    EXPECT_GT(difference(base, run(other, 7)), 1e-6);
+    other = request();
+    other.negative_prompt = "";
+    EXPECT_GT(difference(base, run(other, 7)), 1e-6);
+    other = request();
+    other.guidance_scale = 1;
+    EXPECT_GT(difference(base, run(other, 7)), 1e-6);
+}
+
+TEST_F(GenerationTest, RandomStreamsDiffer) {
+    auto other = request();
+    other.rng = RngKind::kPhilox;
+    EXPECT_GT(difference(run(request(), 7), run(other, 7)), 1e-3);
+}
+
+TEST_F(GenerationTest, EverySchedulerAndSpacingRuns) {
+    for (const auto type :
+         {SchedulerType::kEuler, SchedulerType::kEulerAncestral, SchedulerType::kDpmSolverMultistep}) {
+        for (const auto spacing :
+             {TimestepSpacing::kLeading, TimestepSpacing::kTrailing, TimestepSpacing::kLinspace}) {
+            for (const bool karras : {false, true}) {
+                auto other = request();
+                other.scheduler = type;
+                other.timestep_spacing = spacing;
+                other.karras_sigmas = karras;
+                EXPECT_EQ(run(other, 7).size(), 128U * 96U * 3U);
+            }
+        }
+    }
+}
+
+TEST_F(GenerationTest, AnotherGenerationInBetweenChangesNothing) {
+    const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
+    const auto alone = run(request(), 7);
+    const Conditioning conditioning = make_conditioning(ctx, **model_, request());
+    SdxlGeneration first(**model_, request(), conditioning, 7);
+    SdxlGeneration second(**model_, request(), conditioning, 99);
+    first.prepare();
+    second.prepare();
+    bool last = false;
+    while (!last) {
+        last = first.step(ctx);
+        second.step(ctx);
+    }
+    second.finish(ctx);
+    EXPECT_EQ(first.finish(ctx), alone);
+}
+
+TEST_F(GenerationTest, OddLatentSizes) {
+    auto other = request();
+    other.width = 72;
+    other.height = 104;
+    EXPECT_EQ(run(other, 7).size(), 72U * 104U * 3U);
+}
+
+TEST_F(GenerationTest, TooLongPromptSaysSo) {
+    const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
+    auto other = request();
+    for (int i = 0; i < 200; ++i) other.prompt += " word";
+    const Conditioning conditioning = make_conditioning(ctx, **model_, other);
+    ASSERT_EQ(conditioning.warnings.size(), 1U);
+    EXPECT_EQ(conditioning.warnings[0].rfind("prompt: the last ", 0), 0U) << conditioning.warnings[0];
+}
+
+TEST_F(GenerationTest, CancelStopsInsideAStep) {
+    CancelToken token;
+    const Context ctx{*backend_, DType::kF32, &token, nullptr};
+    const Conditioning conditioning = make_conditioning(ctx, **model_, request());
+    SdxlGeneration generation(**model_, request(), conditioning, 7);
+    generation.prepare();
+    token.cancel();
+    try {
+        generation.step(ctx);
+        FAIL() << "went on";
+    } catch (const Failure& failure) {
+        EXPECT_EQ(failure.error().code, ErrorCode::kCancelled);
+    }
+}
+
+TEST(ToImage, RoundsToNearest) {
+    const Image image = to_image({0.F, 0.5F, 1.F, 0.25F, 0.75F, 0.999F}, 2, 1);
+    EXPECT_EQ(image.pixels, (std::vector<std::uint8_t>{0, 128, 255, 64, 191, 255}));
+}
+
+}  // namespace
