@@ -1,0 +1,122 @@
+// A folder under src/ is a layer, and its CMakeLists.txt names the layers it may use: every #include is
+// checked against that, and the layers must not form a circle.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+using Layers = std::map<std::string, std::set<std::string>>;  // layer -> the layers it declares
+
+Layers read_layers(std::istream& file) {
+    Layers layers;
+    std::string line;
+    while (std::getline(file, line)) {
+        const auto colon = line.find(':');
+        if (colon == std::string::npos) continue;
+        auto& uses = layers[line.substr(0, colon)];
+        std::istringstream rest(line.substr(colon + 1));
+        for (std::string layer; rest >> layer;) uses.insert(layer);
+    }
+    return layers;
+}
+
+// "backend/onednn/norms.h" is in backend/onednn where that is a layer, else in backend. "" for no layer's
+// file.
+std::string layer_of(const Layers& layers, const std::string& file) {
+    for (auto slash = file.rfind('/'); slash != std::string::npos && slash > 0;
+         slash = file.rfind('/', slash - 1))
+        if (layers.contains(file.substr(0, slash))) return file.substr(0, slash);
+    return "";
+}
+
+// What is wrong with the includes of one file, e.g. "ops/linear.h includes engine/engine.h".
+std::vector<std::string> wrong_includes(const Layers& layers, const std::string& file, std::istream& text) {
+    std::vector<std::string> wrong;
+    const std::string own = layer_of(layers, file);
+    std::string line;
+    while (std::getline(text, line)) {
+        const std::string start = "#include \"";
+        if (line.rfind(start, 0) != 0) continue;
+        const std::string included = line.substr(start.size(), line.find('"', start.size()) - start.size());
+        const std::string layer = layer_of(layers, included);
+        if (layer.empty() || layer == own) continue;
+        if (own.empty() || !layers.at(own).contains(layer)) wrong.push_back(file + " includes " + included);
+    }
+    return wrong;
+}
+
+// Layers that are reachable from themselves.
+std::set<std::string> circles(const Layers& layers) {
+    std::set<std::string> found;
+    for (const auto& [start, uses] : layers) {
+        std::set<std::string> seen;
+        std::vector<std::string> todo(uses.begin(), uses.end());
+        while (!todo.empty()) {
+            const std::string layer = todo.back();
+            todo.pop_back();
+            if (layer == start) found.insert(start);
+            if (!seen.insert(layer).second || !layers.contains(layer)) continue;
+            todo.insert(todo.end(), layers.at(layer).begin(), layers.at(layer).end());
+        }
+    }
+    return found;
+}
+
+Layers project_layers() {
+    std::ifstream file(SDXL_LAYERS_FILE);
+    return read_layers(file);
+}
+
+TEST(Layers, EveryIncludeIsDeclared) {
+    const Layers layers = project_layers();
+    ASSERT_GT(layers.size(), 10U) << "no layers in " SDXL_LAYERS_FILE;
+    int files = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(SDXL_SOURCE_DIR)) {
+        if (entry.path().extension() != ".h" && entry.path().extension() != ".cpp") continue;
+        ++files;
+        std::ifstream text(entry.path());
+        const std::string name = fs::relative(entry.path(), SDXL_SOURCE_DIR).string();
+        EXPECT_NE(layer_of(layers, name), "") << name << " is in no layer";
+        for (const auto& wrong : wrong_includes(layers, name, text)) ADD_FAILURE() << wrong;
+    }
+    EXPECT_GT(files, 100);
+}
+
+TEST(Layers, NoCircles) {
+    EXPECT_TRUE(circles(project_layers()).empty());
+}
+
+TEST(Layers, DeclaredLayersExist) {
+    const Layers layers = project_layers();
+    for (const auto& [layer, uses] : layers)
+        for (const auto& used : uses) EXPECT_TRUE(layers.contains(used)) << layer << " uses " << used;
+}
+
+TEST(LayersTest, FindsAnIncludeThatPointsTheWrongWay) {
+    std::istringstream declared("core:\nops: core\nops/fast: core ops\n");
+    const Layers layers = read_layers(declared);
+    std::istringstream good("#include \"core/error.h\"\n#include \"ops/own.h\"\n#include <vector>\n");
+    EXPECT_TRUE(wrong_includes(layers, "ops/a.cpp", good).empty());
+    std::istringstream up("#include \"ops/own.h\"\n");
+    EXPECT_EQ(wrong_includes(layers, "core/a.cpp", up),
+              std::vector<std::string>{"core/a.cpp includes ops/own.h"});
+    std::istringstream nested("#include \"ops/fast/x.h\"\n");
+    EXPECT_EQ(wrong_includes(layers, "ops/a.cpp", nested).size(), 1U);
+    std::istringstream down("#include \"ops/own.h\"\n#include \"ops/fast/x.h\"\n");
+    EXPECT_TRUE(wrong_includes(layers, "ops/fast/a.cpp", down).empty());
+}
+
+TEST(LayersTest, FindsACircle) {
+    std::istringstream declared("a: b\nb: c\nc: a\nd: a\n");
+    EXPECT_EQ(circles(read_layers(declared)), (std::set<std::string>{"a", "b", "c"}));
+}
+
+}  // namespace
