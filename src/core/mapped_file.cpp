@@ -81,19 +81,18 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 void MappedFile::release(std::span<const std::byte> range) const {
-    const std::uintptr_t page = page_size();
-    const auto address = reinterpret_cast<std::uintptr_t>(range.data());
-    const std::uintptr_t begin = (address + page - 1) / page * page;
-    const std::uintptr_t end = (address + range.size()) / page * page;
-    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    const std::size_t page = page_size();
+    const auto first = static_cast<std::size_t>(range.data() - data_);
+    const std::size_t begin = (first + page - 1) / page * page;
+    const std::size_t end = (first + range.size()) / page * page;
+    if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 
 void MappedFile::will_need(std::span<const std::byte> range) const {
-    const std::uintptr_t page = page_size();
-    const auto address = reinterpret_cast<std::uintptr_t>(range.data());
-    const std::uintptr_t begin = address / page * page;
-    if (!range.empty())
-        ::madvise(reinterpret_cast<void*>(begin), address + range.size() - begin, MADV_WILLNEED);
+    if (range.empty()) return;
+    const auto first = static_cast<std::size_t>(range.data() - data_);
+    const std::size_t begin = first / page_size() * page_size();
+    ::madvise(const_cast<std::byte*>(data_) + begin, first + range.size() - begin, MADV_WILLNEED);
 }
 
 }  // namespace sdxl

@@ -22,9 +22,9 @@ ConfigCheck::ConfigCheck(std::string component, std::string_view text) : compone
 }
 
 const nlohmann::json& ConfigCheck::at(const char* key) const {
-    static const nlohmann::json kNull;
+    static const nlohmann::json null;
     const auto found = json_.find(key);
-    return found == json_.end() ? kNull : *found;
+    return found == json_.end() ? null : *found;
 }
 
 void ConfigCheck::expect(const char* key, const nlohmann::json& value) const {

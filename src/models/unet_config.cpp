@@ -57,6 +57,7 @@ void check_channels(const UNetConfig& config) {
 
 std::vector<std::string> block_types(const std::vector<int>& depths, const char* side) {
     std::vector<std::string> types;
+    types.reserve(depths.size());
     for (const int depth : depths)
         types.push_back((depth > 0 ? "CrossAttn" : "") + std::string(side) + "Block2D");
     return types;

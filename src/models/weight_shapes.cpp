@@ -18,9 +18,11 @@ Shape shape_at(const WeightMap& weights, const std::string& name, std::size_t ra
 }
 
 int count_of(const WeightMap& weights, const std::string& prefix, const std::string& suffix) {
-    int count = 0;
-    while (weights.find(prefix + std::to_string(count) + suffix) != nullptr) ++count;
-    return count;
+    for (int count = 0;; ++count) {
+        std::string name = prefix;
+        name.append(std::to_string(count)).append(suffix);
+        if (weights.find(name) == nullptr) return count;
+    }
 }
 
 }  // namespace sdxl

@@ -8,7 +8,7 @@ namespace sdxl {
 namespace {
 
 std::string gib(std::uint64_t bytes) {
-    const auto tenths = static_cast<std::uint64_t>(static_cast<double>(bytes) / (1U << 30U) * 10 + 0.5);
+    const std::uint64_t tenths = (bytes * 10 + (std::uint64_t{1} << 29U)) >> 30U;
     return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GiB";
 }
 

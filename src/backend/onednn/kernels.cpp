@@ -227,57 +227,59 @@ std::int64_t convert_whole(const std::byte* source, DType dtype, T* target, std:
 }
 
 // Entry points: one overload set per element type would need one export each, so T is named.
-void AddF(const float* a, const float* b, float* y, std::int64_t n) {
+void add_f32(const float* a, const float* b, float* y, std::int64_t n) {
     add_impl(a, b, y, n);
 }
-void AddH(const bf16_bits* a, const bf16_bits* b, bf16_bits* y, std::int64_t n) {
+void add_bf16(const bf16_bits* a, const bf16_bits* b, bf16_bits* y, std::int64_t n) {
     add_impl(a, b, y, n);
 }
-void SiluF(float alpha, const float* x, float* y, std::int64_t n) {
+void silu_f32(float alpha, const float* x, float* y, std::int64_t n) {
     silu_impl(alpha, x, y, n);
 }
-void SiluH(float alpha, const bf16_bits* x, bf16_bits* y, std::int64_t n) {
+void silu_bf16(float alpha, const bf16_bits* x, bf16_bits* y, std::int64_t n) {
     silu_impl(alpha, x, y, n);
 }
-void LayerNormF(const float* x, const float* g, const float* b, float eps, float* y, std::int64_t n) {
+void layer_norm_f32(const float* x, const float* g, const float* b, float eps, float* y, std::int64_t n) {
     layer_norm_impl(x, g, b, eps, y, n);
 }
-void LayerNormH(const bf16_bits* x, const float* g, const float* b, float eps, bf16_bits* y, std::int64_t n) {
+void layer_norm_bf16(const bf16_bits* x, const float* g, const float* b, float eps, bf16_bits* y,
+                     std::int64_t n) {
     layer_norm_impl(x, g, b, eps, y, n);
 }
-void MomentsF(const float* x, const float* s, std::int64_t r, std::int64_t n, float* sum, float* square) {
+void moments_f32(const float* x, const float* s, std::int64_t r, std::int64_t n, float* sum, float* square) {
     channel_moments_impl(x, s, r, n, sum, square);
 }
-void MomentsH(const bf16_bits* x, const float* s, std::int64_t r, std::int64_t n, float* sum, float* square) {
+void moments_bf16(const bf16_bits* x, const float* s, std::int64_t r, std::int64_t n, float* sum,
+                  float* square) {
     channel_moments_impl(x, s, r, n, sum, square);
 }
-void ScaleBiasF(const float* x, const float* s, const float* b, bool silu, float* y, std::int64_t r,
-                std::int64_t n) {
+void scale_bias_f32(const float* x, const float* s, const float* b, bool silu, float* y, std::int64_t r,
+                    std::int64_t n) {
     scale_bias_impl(x, s, b, silu, y, r, n);
 }
-void ScaleBiasH(const bf16_bits* x, const float* s, const float* b, bool silu, bf16_bits* y, std::int64_t r,
-                std::int64_t n) {
+void scale_bias_bf16(const bf16_bits* x, const float* s, const float* b, bool silu, bf16_bits* y,
+                     std::int64_t r, std::int64_t n) {
     scale_bias_impl(x, s, b, silu, y, r, n);
 }
-float SoftmaxF(const float* s, std::int64_t n, float scale, float* m, float* l, float* p) {
+float softmax_f32(const float* s, std::int64_t n, float scale, float* m, float* l, float* p) {
     return softmax_impl(s, n, scale, m, l, p);
 }
-float SoftmaxH(const float* s, std::int64_t n, float scale, float* m, float* l, bf16_bits* p) {
+float softmax_bf16(const float* s, std::int64_t n, float scale, float* m, float* l, bf16_bits* p) {
     return softmax_impl(s, n, scale, m, l, p);
 }
-void ScaleF(const float* x, float f, float* y, std::int64_t n) {
+void scale_f32(const float* x, float f, float* y, std::int64_t n) {
     scale_convert_impl(x, f, y, n);
 }
-void ScaleH(const float* x, float f, bf16_bits* y, std::int64_t n) {
+void scale_bf16(const float* x, float f, bf16_bits* y, std::int64_t n) {
     scale_convert_impl(x, f, y, n);
 }
-std::int64_t ConvertF(const std::byte* s, DType dtype, float* t, std::int64_t n) {
+std::int64_t convert_f32(const std::byte* s, DType dtype, float* t, std::int64_t n) {
     return convert_whole(s, dtype, t, n);
 }
-std::int64_t ConvertH(const std::byte* s, DType dtype, bf16_bits* t, std::int64_t n) {
+std::int64_t convert_bf16(const std::byte* s, DType dtype, bf16_bits* t, std::int64_t n) {
     return convert_whole(s, dtype, t, n);
 }
-const char* TargetName() {
+const char* target_name() {
     return hwy::TargetName(HWY_TARGET);
 }
 
@@ -288,23 +290,23 @@ HWY_AFTER_NAMESPACE();
 namespace sdxl::onednn {
 namespace {
 
-HWY_EXPORT(AddF);
-HWY_EXPORT(AddH);
-HWY_EXPORT(SiluF);
-HWY_EXPORT(SiluH);
-HWY_EXPORT(LayerNormF);
-HWY_EXPORT(LayerNormH);
-HWY_EXPORT(MomentsF);
-HWY_EXPORT(MomentsH);
-HWY_EXPORT(ScaleBiasF);
-HWY_EXPORT(ScaleBiasH);
-HWY_EXPORT(SoftmaxF);
-HWY_EXPORT(SoftmaxH);
-HWY_EXPORT(ScaleF);
-HWY_EXPORT(ScaleH);
-HWY_EXPORT(ConvertF);
-HWY_EXPORT(ConvertH);
-HWY_EXPORT(TargetName);
+HWY_EXPORT(add_f32);
+HWY_EXPORT(add_bf16);
+HWY_EXPORT(silu_f32);
+HWY_EXPORT(silu_bf16);
+HWY_EXPORT(layer_norm_f32);
+HWY_EXPORT(layer_norm_bf16);
+HWY_EXPORT(moments_f32);
+HWY_EXPORT(moments_bf16);
+HWY_EXPORT(scale_bias_f32);
+HWY_EXPORT(scale_bias_bf16);
+HWY_EXPORT(softmax_f32);
+HWY_EXPORT(softmax_bf16);
+HWY_EXPORT(scale_f32);
+HWY_EXPORT(scale_bf16);
+HWY_EXPORT(convert_f32);
+HWY_EXPORT(convert_bf16);
+HWY_EXPORT(target_name);
 
 float read_one(const std::byte* source, DType dtype) {
     if (dtype == DType::kF64) {
@@ -350,78 +352,78 @@ float silu_alpha(EltwiseKind kind) {
 }  // namespace
 
 void convert(const std::byte* source, DType dtype, float* target, std::int64_t count) {
-    for (std::int64_t i = HWY_DYNAMIC_DISPATCH(ConvertF)(source, dtype, target, count); i < count; ++i)
+    for (std::int64_t i = HWY_DYNAMIC_DISPATCH(convert_f32)(source, dtype, target, count); i < count; ++i)
         assign(read_one(source + static_cast<std::size_t>(i) * dtype_size(dtype), dtype), target + i);
 }
 void convert(const std::byte* source, DType dtype, bf16_bits* target, std::int64_t count) {
-    for (std::int64_t i = HWY_DYNAMIC_DISPATCH(ConvertH)(source, dtype, target, count); i < count; ++i)
+    for (std::int64_t i = HWY_DYNAMIC_DISPATCH(convert_bf16)(source, dtype, target, count); i < count; ++i)
         assign(read_one(source + static_cast<std::size_t>(i) * dtype_size(dtype), dtype), target + i);
 }
 
 void add(const float* a, const float* b, float* y, std::int64_t count) {
-    HWY_DYNAMIC_DISPATCH(AddF)(a, b, y, count);
+    HWY_DYNAMIC_DISPATCH(add_f32)(a, b, y, count);
 }
 void add(const bf16_bits* a, const bf16_bits* b, bf16_bits* y, std::int64_t count) {
-    HWY_DYNAMIC_DISPATCH(AddH)(a, b, y, count);
+    HWY_DYNAMIC_DISPATCH(add_bf16)(a, b, y, count);
 }
 
 void eltwise(EltwiseKind kind, const float* x, float* y, std::int64_t count) {
     if (kind == EltwiseKind::kGelu) return gelu(x, y, count);
-    HWY_DYNAMIC_DISPATCH(SiluF)(silu_alpha(kind), x, y, count);
+    HWY_DYNAMIC_DISPATCH(silu_f32)(silu_alpha(kind), x, y, count);
 }
 void eltwise(EltwiseKind kind, const bf16_bits* x, bf16_bits* y, std::int64_t count) {
     if (kind == EltwiseKind::kGelu) return gelu(x, y, count);
-    HWY_DYNAMIC_DISPATCH(SiluH)(silu_alpha(kind), x, y, count);
+    HWY_DYNAMIC_DISPATCH(silu_bf16)(silu_alpha(kind), x, y, count);
 }
 
 void layer_norm_row(const float* x, const float* gamma, const float* beta, float eps, float* y,
                     std::int64_t width) {
-    HWY_DYNAMIC_DISPATCH(LayerNormF)(x, gamma, beta, eps, y, width);
+    HWY_DYNAMIC_DISPATCH(layer_norm_f32)(x, gamma, beta, eps, y, width);
 }
 void layer_norm_row(const bf16_bits* x, const float* gamma, const float* beta, float eps, bf16_bits* y,
                     std::int64_t width) {
-    HWY_DYNAMIC_DISPATCH(LayerNormH)(x, gamma, beta, eps, y, width);
+    HWY_DYNAMIC_DISPATCH(layer_norm_bf16)(x, gamma, beta, eps, y, width);
 }
 
 void channel_moments(const float* x, const float* shift, std::int64_t rows, std::int64_t width, float* sum,
                      float* square) {
-    HWY_DYNAMIC_DISPATCH(MomentsF)(x, shift, rows, width, sum, square);
+    HWY_DYNAMIC_DISPATCH(moments_f32)(x, shift, rows, width, sum, square);
 }
 void channel_moments(const bf16_bits* x, const float* shift, std::int64_t rows, std::int64_t width,
                      float* sum, float* square) {
-    HWY_DYNAMIC_DISPATCH(MomentsH)(x, shift, rows, width, sum, square);
+    HWY_DYNAMIC_DISPATCH(moments_bf16)(x, shift, rows, width, sum, square);
 }
 
 void scale_bias_rows(const float* x, const float* scale, const float* bias, bool silu, float* y,
                      std::int64_t rows, std::int64_t width) {
-    HWY_DYNAMIC_DISPATCH(ScaleBiasF)(x, scale, bias, silu, y, rows, width);
+    HWY_DYNAMIC_DISPATCH(scale_bias_f32)(x, scale, bias, silu, y, rows, width);
 }
 void scale_bias_rows(const bf16_bits* x, const float* scale, const float* bias, bool silu, bf16_bits* y,
                      std::int64_t rows, std::int64_t width) {
-    HWY_DYNAMIC_DISPATCH(ScaleBiasH)(x, scale, bias, silu, y, rows, width);
+    HWY_DYNAMIC_DISPATCH(scale_bias_bf16)(x, scale, bias, silu, y, rows, width);
 }
 
 float softmax_row(const float* scores, std::int64_t width, float scale, float* row_max, float* row_sum,
                   float* p) {
-    return HWY_DYNAMIC_DISPATCH(SoftmaxF)(scores, width, scale, row_max, row_sum, p);
+    return HWY_DYNAMIC_DISPATCH(softmax_f32)(scores, width, scale, row_max, row_sum, p);
 }
 float softmax_row(const float* scores, std::int64_t width, float scale, float* row_max, float* row_sum,
                   bf16_bits* p) {
-    return HWY_DYNAMIC_DISPATCH(SoftmaxH)(scores, width, scale, row_max, row_sum, p);
+    return HWY_DYNAMIC_DISPATCH(softmax_bf16)(scores, width, scale, row_max, row_sum, p);
 }
 
 void scale_row(float* x, float factor, std::int64_t width) {
-    HWY_DYNAMIC_DISPATCH(ScaleF)(x, factor, x, width);
+    HWY_DYNAMIC_DISPATCH(scale_f32)(x, factor, x, width);
 }
 void scale_convert_row(const float* x, float factor, float* y, std::int64_t width) {
-    HWY_DYNAMIC_DISPATCH(ScaleF)(x, factor, y, width);
+    HWY_DYNAMIC_DISPATCH(scale_f32)(x, factor, y, width);
 }
 void scale_convert_row(const float* x, float factor, bf16_bits* y, std::int64_t width) {
-    HWY_DYNAMIC_DISPATCH(ScaleH)(x, factor, y, width);
+    HWY_DYNAMIC_DISPATCH(scale_bf16)(x, factor, y, width);
 }
 
 const char* kernel_target() {
-    return HWY_DYNAMIC_DISPATCH(TargetName)();
+    return HWY_DYNAMIC_DISPATCH(target_name)();
 }
 
 }  // namespace sdxl::onednn
