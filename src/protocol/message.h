@@ -1,7 +1,9 @@
-// What a host's line means, whatever its envelope: the typed side of the protocol. Nothing behind this sees JSON.
+// What a host's line means, whatever its envelope: the typed side of the protocol. Nothing behind this sees
+// JSON.
 //
-// parse_message() turns a line into a Message, or into the error that answers it; the answer_*() functions turn what came
-// of it into the one line that the host reads, shaped for the envelope it used. All are pure functions: any thread.
+// parse_message() turns a line into a Message, or into the error that answers it; the answer_*() functions
+// turn what came of it into the one line that the host reads, shaped for the envelope it used. All are pure
+// functions: any thread.
 #pragma once
 
 #include <string>
@@ -23,9 +25,11 @@ enum class EnvelopeKind {
 // How to answer: who asked, in which envelope, for what.
 struct ReplyTo {
     EnvelopeKind envelope = EnvelopeKind::kMessage;
-    std::string id;       // request_id or session_id, "" if none was sent
+    std::string id;                      // request_id or session_id, "" if none was sent
+    bool id_is_number = false;           // it was sent as one, and is answered as one
     std::string id_name = "request_id";  // the member to answer it under
-    std::string command;  // message_type or action as sent, e.g. "generate_image"
+    std::string command;                 // message_type or action as sent, e.g. "generate_image"
+    bool image_data = false;             // the answer of a generation carries the pictures as base64
 };
 
 struct StatusRequest {};
@@ -35,15 +39,15 @@ struct InitializeRequest {
 };
 struct StopRequest {};
 
-using Command =
-    std::variant<GenerationRequest, ModelLoadRequest, StatusRequest, CapabilitiesRequest, InitializeRequest, StopRequest>;
+using Command = std::variant<GenerationRequest, ModelLoadRequest, StatusRequest, CapabilitiesRequest,
+                             InitializeRequest, StopRequest>;
 
 enum class Priority { kLow, kNormal, kHigh, kCritical };
 
 struct Message {
     ReplyTo reply;
     Result<Command> command = Error{};
-    std::vector<std::string> warnings;     // about fields that nobody knows
+    std::vector<std::string> warnings;        // about fields that nobody knows
     std::string worker = "pipeline_manager";  // the worker that is asked
     double timeout_seconds = 300;
     Priority priority = Priority::kNormal;
@@ -53,14 +57,16 @@ struct Message {
 Message parse_message(std::string_view line);
 
 // Seconds since the line was received, for `execution_time`.
-std::string answer_error(const ReplyTo& to, const Error& error, const std::vector<std::string>& warnings, double seconds);
-std::string answer_generation(const ReplyTo& to, const GenerationResult& result, const std::vector<std::string>& warnings,
-                              double seconds);
-std::string answer_model(const ReplyTo& to, const ModelInfo& model, const std::vector<std::string>& warnings, double seconds);
-std::string answer_status(const ReplyTo& to, const EngineStatus& status, const std::vector<std::string>& warnings,
-                          double seconds);
-std::string answer_capabilities(const ReplyTo& to, const EngineStatus& status, const std::vector<std::string>& warnings,
-                                double seconds);
+std::string answer_error(const ReplyTo& to, const Error& error, const std::vector<std::string>& warnings,
+                         double seconds);
+std::string answer_generation(const ReplyTo& to, const GenerationResult& result,
+                              const std::vector<std::string>& warnings, double seconds);
+std::string answer_model(const ReplyTo& to, const ModelInfo& model, const std::vector<std::string>& warnings,
+                         double seconds);
+std::string answer_status(const ReplyTo& to, const EngineStatus& status,
+                          const std::vector<std::string>& warnings, double seconds);
+std::string answer_capabilities(const ReplyTo& to, const EngineStatus& status,
+                                const std::vector<std::string>& warnings, double seconds);
 // For commands that only succeed: initialize, stop.
 std::string answer_done(const ReplyTo& to, const std::vector<std::string>& warnings, double seconds);
 
