@@ -1,0 +1,80 @@
+#include "app/generate.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "app/progress_bar.h"
+#include "core/log.h"
+#include "protocol/message.h"
+
+namespace sdxl {
+namespace {
+
+std::atomic<CancelToken*> g_token{nullptr};
+
+void on_interrupt(int) {
+    if (CancelToken* token = g_token.load()) token->cancel();
+}
+
+// The request goes through the protocol, so that both ways in have the same rules and defaults.
+Message message_of(const GenerateOptions& wanted) {
+    nlohmann::json data = {{"prompt", wanted.prompt}, {"model_name", wanted.model}};
+    if (!wanted.negative_prompt.empty()) data["negative_prompt"] = wanted.negative_prompt;
+    if (wanted.width != 0) data["width"] = wanted.width;
+    if (wanted.height != 0) data["height"] = wanted.height;
+    if (wanted.steps != 0) data["steps"] = wanted.steps;
+    if (wanted.guidance >= 0) data["guidance_scale"] = wanted.guidance;
+    if (wanted.seed >= 0) data["seed"] = wanted.seed;
+    if (!wanted.scheduler.empty()) data["scheduler"] = wanted.scheduler;
+    if (!wanted.spacing.empty()) data["timestep_spacing"] = wanted.spacing;
+    if (!wanted.rng.empty()) data["rng"] = wanted.rng;
+    if (!wanted.precision.empty()) data["precision"] = wanted.precision;
+    if (wanted.karras) data["use_karras_sigmas"] = true;
+    // A path is meant from the working directory.
+    if (!wanted.output.empty()) data["save_path"] = std::filesystem::absolute(wanted.output).string();
+    const nlohmann::json message = {{"message_type", "inference_request"}, {"data", data}};
+    return parse_message(message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+int report(const Error& error) {
+    std::fprintf(stderr, "sdxl-worker: %s\n", error.message.c_str());
+    return 1;
+}
+
+}  // namespace
+
+int generate(const AppOptions& options, const GenerateOptions& wanted) {
+    const Message message = message_of(wanted);
+    for (const auto& warning : message.warnings) log_warning(warning);
+    if (!message.command.ok()) return report(message.command.error());
+    auto request = std::get<GenerationRequest>(*message.command);
+    // A name that is a file or folder from here is that.
+    if (std::filesystem::exists(request.model))
+        request.model = std::filesystem::absolute(request.model).string();
+
+    const auto token = std::make_shared<CancelToken>();
+    ProgressBar bar(::isatty(STDERR_FILENO) != 0);
+    const auto engine = make_engine(options.engine);
+    g_token = token.get();
+    std::signal(SIGINT, on_interrupt);
+    std::signal(SIGTERM, on_interrupt);
+    std::promise<Result<GenerationResult>> promise;
+    engine->submit(
+        std::move(request), token, [&](const ProgressEvent& event) { bar.show(event); },
+        [&](Result<GenerationResult> result) { promise.set_value(std::move(result)); });
+    const auto result = promise.get_future().get();
+    g_token = nullptr;
+    bar.clear();
+    if (!result.ok()) return report(result.error());
+    for (const auto& warning : result->warnings) log_warning(warning);
+    for (const auto& image : result->images) std::printf("%s\n", image.path.c_str());
+    return 0;
+}
+
+}  // namespace sdxl

@@ -1,0 +1,103 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "app/generate.h"
+#include "app/options.h"
+#include "app/serve.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "worker/worker.h"
+
+namespace {
+
+using namespace sdxl;
+
+constexpr const char* kDescription =
+    R"(Makes Stable Diffusion XL pictures for a host program.
+
+Without a subcommand it reads one JSON request per line from stdin and writes one JSON answer per line to stdout; logs go
+to stderr. Closing stdin ends it once everything is answered.)";
+
+constexpr const char* kExamples =
+    R"(Examples:
+  sdxl-worker generate --models-dir models --model sdxl --prompt "a lighthouse at dusk" -o lighthouse.png
+  sdxl-worker --models-dir models --output-dir out < requests.jsonl > answers.jsonl
+  echo '{"message_type":"status_request","request_id":"1"}' | sdxl-worker
+
+A model is a .safetensors file, a diffusers folder, or the name of one under the models folder.)";
+
+void add_shared(CLI::App& app, AppOptions& options) {
+    app.add_option("--models-dir", options.engine.models_dir, "folder in which models are found by name")
+        ->capture_default_str();
+    app.add_option("--output-dir", options.engine.output_dir,
+                   "folder for pictures whose request names no path")
+        ->capture_default_str();
+    app.add_option("--device", options.engine.device, "device to run on: cpu (this build has no other)");
+    app.add_option("--backend", options.engine.backend,
+                   "onednn (fast, the default) or reference (plain C++, slow)");
+    app.add_option("--worker", options.worker, "worker that takes messages which name none")
+        ->check(CLI::IsMember(worker_names()))
+        ->capture_default_str();
+    app.add_option("--log-level", options.log_level, "DEBUG, INFO, WARNING or ERROR, to stderr")
+        ->check([](const std::string& name) {
+            return parse_log_level(name) ? "" : "not one of DEBUG, INFO, WARNING, ERROR";
+        })
+        ->capture_default_str();
+}
+
+CLI::App* add_generate(CLI::App& app, GenerateOptions& wanted) {
+    CLI::App* generate = app.add_subcommand("generate", "make one picture and print its path");
+    generate->fallthrough();
+    generate->add_option("--model,-m", wanted.model, "model: path, or name under the models folder")
+        ->required();
+    generate->add_option("--prompt,-p", wanted.prompt, "what to draw")->required();
+    generate->add_option("--negative,-n", wanted.negative_prompt, "what not to draw");
+    generate->add_option("--output,-o", wanted.output, "file to write");
+    generate->add_option("--width", wanted.width, "pixels, 64 to 4096 in steps of 8");
+    generate->add_option("--height", wanted.height, "pixels, 64 to 4096 in steps of 8");
+    generate->add_option("--steps", wanted.steps, "1 to 500");
+    generate->add_option("--guidance", wanted.guidance, "0 to 50; at most 1 is none");
+    generate->add_option("--seed", wanted.seed, "drawn where absent");
+    generate->add_option("--scheduler", wanted.scheduler, "e.g. \"Euler a\" or \"DPM++ 2M Karras\"");
+    generate->add_flag("--karras", wanted.karras, "Karras sigmas");
+    generate->add_option("--spacing", wanted.spacing, "leading, trailing or linspace");
+    generate->add_option("--rng", wanted.rng, "cpu (as torch on the CPU) or philox (as torch on CUDA)");
+    generate->add_option("--precision", wanted.precision, "bf16 or fp32");
+    return generate;
+}
+
+// Variables that hosts set for every kind of worker.
+void note_environment() {
+    for (const char* name : {"CUDA_VISIBLE_DEVICES", "GPU_ID"})
+        if (const char* value = std::getenv(name))
+            log_debug(std::string(name) + "=" + value + " has no effect: this worker runs on the CPU");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app(kDescription, "sdxl-worker");
+    AppOptions options;
+    options.engine.models_dir = "models";
+    options.engine.output_dir = "output";
+    GenerateOptions wanted;
+    app.set_version_flag("--version", SDXL_VERSION);
+    app.footer(kExamples);
+    add_shared(app, options);
+    const CLI::App* generate_command = add_generate(app, wanted);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        constexpr int kUsage = 2;
+        return app.exit(error) == 0 ? 0 : kUsage;
+    }
+    try {
+        start_log(*parse_log_level(options.log_level));
+        note_environment();
+        return generate_command->parsed() ? generate(options, wanted) : serve(options);
+    } catch (...) {
+        std::fprintf(stderr, "sdxl-worker: %s\n", current_error().message.c_str());
+        return 1;
+    }
+}
