@@ -53,10 +53,7 @@ int generate(const AppOptions& options, const GenerateOptions& wanted) {
     const Message message = message_of(wanted);
     for (const auto& warning : message.warnings) log_warning(warning);
     if (!message.command.ok()) return report(message.command.error());
-    auto request = std::get<GenerationRequest>(*message.command);
-    // A name that is a file or folder from here is that.
-    if (std::filesystem::exists(request.model))
-        request.model = std::filesystem::absolute(request.model).string();
+    const auto& request = std::get<GenerationRequest>(*message.command);
 
     const auto token = std::make_shared<CancelToken>();
     ProgressBar bar(::isatty(STDERR_FILENO) != 0);

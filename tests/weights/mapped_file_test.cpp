@@ -48,7 +48,9 @@ TEST(MappedFile, NamesAnUnreadableFile) {
     // The superuser reads everything: be somebody else meanwhile.
     constexpr uid_t kNobody = 65534;
     const uid_t before = ::geteuid();
-    if (before == 0) ASSERT_EQ(::seteuid(kNobody), 0);
+    if (before == 0) {
+        ASSERT_EQ(::seteuid(kNobody), 0);
+    }
     expect_failure([&] { MappedFile{path}; }, ErrorCode::kIo, {"secret"});
     ASSERT_EQ(::seteuid(before), 0);
 }
