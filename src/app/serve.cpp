@@ -1,9 +1,11 @@
-// Threading: the main thread reads lines; the engine's thread answers; a signal only wakes the reader.
+// Threading: the main thread reads lines; the engine's thread answers; a signal only sets a flag and wakes
+// the reader.
 #include "app/serve.h"
 
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 
 #include "core/log.h"
@@ -38,6 +40,19 @@ class SignalScope {
     SignalScope& operator=(const SignalScope&) = delete;
 };
 
+// Waits for the last answers. A signal cancels them, also one that comes after the end of input.
+void finish(Session& session) {
+    constexpr std::chrono::milliseconds kLook{50};
+    bool cancelled = false;
+    do {
+        if (g_signalled && !cancelled) {
+            log_info("stopping on a signal: what is not done is cancelled");
+            session.cancel_all();
+            cancelled = true;
+        }
+    } while (!session.drain_for(kLook));
+}
+
 }  // namespace
 
 int serve(const AppOptions& options) {
@@ -50,11 +65,7 @@ int serve(const AppOptions& options) {
     while (const auto line = transport.read_line()) {
         if (!session.receive(*line)) break;
     }
-    if (g_signalled) {
-        log_info("stopping on a signal: what is not done is cancelled");
-        session.cancel_all();
-    }
-    session.drain();
+    finish(session);
     log_info("done");
     return 0;
 }

@@ -72,10 +72,13 @@ std::shared_ptr<Session::Request> Session::accept(const Message& message) {
     request->warnings = message.warnings;
     request->worker = message.worker.empty() ? default_worker_ : message.worker;
     request->token = token_for(message.timeout_seconds);
+    // What is answered at once does not wait: a full queue can still be asked about, and stopped.
+    const bool waits = message.command.ok() && (std::holds_alternative<GenerationRequest>(*message.command) ||
+                                                std::holds_alternative<ModelLoadRequest>(*message.command));
     bool full = false;
     {
         const std::lock_guard lock(mutex_);
-        full = unanswered_.size() >= static_cast<std::size_t>(kMostUnanswered);
+        full = waits && unanswered_.size() >= static_cast<std::size_t>(kMostUnanswered);
         unanswered_.emplace(request.get(), request);
         if (request->reply.id.empty()) in_order_.push_back(request);
     }
@@ -164,6 +167,11 @@ void Session::cancel_all() {
 void Session::drain() {
     std::unique_lock lock(mutex_);
     answered_.wait(lock, [this] { return unanswered_.empty(); });
+}
+
+bool Session::drain_for(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    return answered_.wait_for(lock, time, [this] { return unanswered_.empty(); });
 }
 
 }  // namespace sdxl

@@ -2,7 +2,8 @@
 //
 // Every line gets exactly one answer line. Requests with an id are answered when they are done, so that a
 // status comes back while a picture is being made; answers to requests without an id keep their order among
-// themselves. Deadlines count from receipt. At most `kMostUnanswered` requests are taken on at a time.
+// themselves. Deadlines count from receipt. At most `kMostUnanswered` generations and loads are taken on at a
+// time.
 //
 // Threads: receive() is called by one thread; answers are written from it and from the engine's thread, one
 // at a time. The engine must outlive the session's last answer: call drain() before either goes.
@@ -40,6 +41,8 @@ class Session {
     void cancel_all();
     // Waits until everything that was accepted is answered.
     void drain();
+    // The same for at most `time`; true once everything is answered.
+    bool drain_for(std::chrono::milliseconds time);
 
   private:
     using Clock = std::chrono::steady_clock;

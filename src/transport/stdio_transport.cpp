@@ -47,7 +47,7 @@ bool StdioTransport::fill() {
         if (waited[1].revents != 0) return false;
         char bytes[kReadBytes];
         const ssize_t count = ::read(input_, bytes, sizeof bytes);
-        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
         if (count <= 0) return false;
         buffer_.append(bytes, static_cast<std::size_t>(count));
         return true;
@@ -100,7 +100,11 @@ void StdioTransport::write_line(std::string_view line) {
     while (at < bytes.size() && !host_gone_) {
         const ssize_t count = ::write(output_, bytes.data() + at, bytes.size() - at);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) {
+        if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            // Hosts on event loops hand over pipes that do not block.
+            pollfd waited = {output_, POLLOUT, 0};
+            ::poll(&waited, 1, -1);
+        } else if (count < 0) {
             host_gone_ = true;
         } else {
             at += static_cast<std::size_t>(count);
