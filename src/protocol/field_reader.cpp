@@ -74,6 +74,7 @@ bool is_off(const Json& value) {
     for (const auto& [key, member] : value.items()) {
         if (same_name(key, "enabled")) {
             if (is_off(member)) return true;
+            if (value.size() == 1) return false;
         } else {
             all_off = all_off && is_off(member);
         }

@@ -48,7 +48,7 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
     for (const std::string_view candidate : candidates) {
         const std::string folded = fold_name(candidate);
         const std::size_t distance = edit_distance(wanted, folded);
-        if (distance * 3 <= std::max(wanted.size(), folded.size()) && distance < best_distance) {
+        if (distance * 3 <= std::max(wanted.size(), folded.size()) + 1 && distance < best_distance) {
             best = candidate;
             best_distance = distance;
         }

@@ -14,7 +14,7 @@ std::string fold_name(std::string_view name);
 bool same_name(std::string_view a, std::string_view b);
 
 // The candidate that `name` was most likely meant to be, "" if none is near (Levenshtein distance of the
-// folded forms, at most a third of the longer one).
+// folded forms, about a third of the longer one at most).
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates);
 
 // "'a', 'b' and 'c'", for messages.

@@ -18,6 +18,8 @@ void read_hyperparameters(FieldReader hyper, GenerationRequest& request, FieldRe
     request.seed =
         seed_or_drawn(prefer(hyper.integer({"seed"}, kSeedRange), body.integer({"seed"}, kSeedRange), body));
     read_strength(hyper, {"strength"});
+    hyper.refuse({"prompt_weighting"}, "prompt weighting");
+    hyper.refuse({"clip_skip"}, "clip skip");
     hyper.finish();
 }
 
@@ -31,6 +33,8 @@ void read_batch(FieldReader batch, GenerationRequest& request) {
 void refuse_missing_features(FieldReader& body) {
     body.refuse({"lora", "loras"}, "LoRA");
     body.refuse({"controlnet", "controlnets"}, "ControlNet");
+    body.refuse({"refiner_model", "model_refiner"}, "a refiner");
+    body.refuse({"vae_model", "model_vae"}, "a separate VAE");
     body.refuse({"textual_inversions"}, "textual inversion");
     body.refuse({"init_image"}, "image to image");
     body.refuse({"mask_image"}, "inpainting");

@@ -1,0 +1,113 @@
+// What is known but not built is refused by name; what has no effect is said; what is switched off passes.
+#include "expect_message.h"
+
+namespace sdxl {
+namespace {
+
+void expect_refused(const std::string& data, const std::string& pointer) {
+    expect_error(inference(data), ErrorCode::kUnsupported, pointer);
+}
+
+TEST(Features, FlatRefusals) {
+    const std::pair<const char*, const char*> cases[] = {{"loras", R"([{"name":"x","weight":0.5}])"},
+                                                         {"controlnets", R"([{"type":"canny"}])"},
+                                                         {"init_image", "\"a.png\""},
+                                                         {"mask_image", "\"a.png\""},
+                                                         {"refiner_model", "\"r\""},
+                                                         {"vae_model", "\"v\""},
+                                                         {"model_refiner", "\"r\""},
+                                                         {"model_vae", "\"v\""},
+                                                         {"textual_inversions", "[\"t\"]"},
+                                                         {"clip_skip", "2"},
+                                                         {"prompt_weighting", "\"compel\""},
+                                                         {"reference_images", "[\"a\"]"},
+                                                         {"device", "\"cuda:0\""},
+                                                         {"device", "\"privateuseone:0\""},
+                                                         {"device", "\"gpu_0\""},
+                                                         {"device", "\"mps\""},
+                                                         {"format", "\"jpg\""},
+                                                         {"output_format", "\"webp\""},
+                                                         {"dtype", "\"int8\""},
+                                                         {"scheduler", "\"UniPC\""},
+                                                         {"scheduler", "\"DDIMScheduler\""},
+                                                         {"scheduler", "\"DPM++ SDE Karras\""},
+                                                         {"scheduler", "\"KDPM2Ancestral\""},
+                                                         {"scheduler", "\"HeunDiscreteScheduler\""},
+                                                         {"scheduler", "\"LMS Karras\""},
+                                                         {"scheduler", "\"UniPCMultistepScheduler\""},
+                                                         {"scheduler", "\"DPM++ 2M SDE Karras\""}};
+    for (const auto& [member, value] : cases)
+        expect_refused(std::string(R"({"prompt":"p",")") + member + "\":" + value + "}",
+                       std::string("/data/") + member);
+}
+
+TEST(Features, EnhancedRefusals) {
+    const std::tuple<const char*, const char*, const char*> cases[] = {
+        {"Model", "Refiner", "\"r\""},
+        {"Model", "Vae", "\"v\""},
+        {"Model", "Tokenizer", "\"t\""},
+        {"Model", "TextEncoder", "\"t\""},
+        {"Model", "TextEncoder2", "\"t\""},
+        {"Scheduler", "SnrWeighting", "true"},
+        {"Hyperparameters", "PromptWeighting", "true"},
+        {"Conditioning", "InitImage", "\"i\""},
+        {"Conditioning", "InpaintMask", "\"i\""},
+        {"Conditioning", "LoRAs", R"([{"ModelPath":"l"}])"},
+        {"Conditioning", "ControlNets", R"([{"Type":"canny"}])"},
+        {"Conditioning", "TextualInversions", "[\"t\"]"},
+        {"Conditioning", "ReferenceImages", "[\"t\"]"},
+        {"Performance", "Device", "\"cuda:0\""},
+        {"Postprocessing", "SafetyChecker", "true"},
+        {"Postprocessing", "Upscaler", "\"esrgan\""},
+        {"Postprocessing", "Watermark", "true"},
+        {"Postprocessing", "AutoContrast", "true"},
+        {"Postprocessing", "OutputFormat", "\"jpeg\""}};
+    for (const auto& [object, member, value] : cases)
+        expect_refused(std::string(R"({"prompt":"p",")") + object + "\":{\"" + member + "\":" + value + "}}",
+                       std::string("/data/") + object + "/" + member);
+    expect_refused(R"({"Hyperparameters":{"Prompt":"p"},"Model":{},"PostProcessing":[{"Type":"upscale"}]})",
+                   "/data/PostProcessing");
+}
+
+TEST(Features, NestedRefusals) {
+    expect_refused(R"({"prompt":"p","lora":{"enabled":true,"models":[{"name":"x"}]}})", "/data/lora");
+    expect_refused(R"({"prompt":"p","controlnet":{"enabled":true,"type":"canny"}})", "/data/controlnet");
+    expect_refused(R"({"prompt":"p","models":{"base":"b","vae":"v"}})", "/data/models/vae");
+    expect_refused(R"({"prompt":"p","output":{"upscale":{"enabled":true,"factor":2}}})",
+                   "/data/output/upscale");
+}
+
+TEST(Features, NoEffectIsSaid) {
+    const Message flat = parse_message(inference(
+        R"({"prompt":"p","xformers":true,"quality":95,"strength":0.8,"tags":["a"],"cpu_offload":false})"));
+    generation_of(flat);
+    for (const char* member : {"xformers", "quality", "strength", "tags"})
+        EXPECT_TRUE(warns(flat, std::string("/data/") + member, "no effect")) << member;
+    EXPECT_EQ(flat.warnings.size(), 4U);
+
+    const Message enhanced = parse_message(inference(
+        R"({"Conditioning":{"Prompt":"p","MaskBlur":4,"Img2ImgStrength":0.75},"Performance":{"AttentionSlicing":true,"DeviceIds":[0],"Compilation":{"Enabled":true}}})"));
+    generation_of(enhanced);
+    EXPECT_EQ(enhanced.warnings.size(), 5U);
+    EXPECT_TRUE(warns(enhanced, "/data/Performance/Compilation", "no effect"));
+
+    const Message nested = parse_message(inference(R"({"prompt":"p","batch":{"size":2,"parallel":true}})"));
+    EXPECT_TRUE(warns(nested, "/data/batch/parallel", "no effect"));
+}
+
+TEST(Features, SwitchedOffPasses) {
+    const Message message = parse_message(inference(
+        R"({"prompt":"p","loras":[],"lora":{"enabled":false,"models":[{"name":"a"}]},"controlnets":null,"refiner_model":"none"})"));
+    EXPECT_EQ(generation_of(message).prompt, "p");
+    EXPECT_TRUE(message.warnings.empty());
+}
+
+TEST(Features, KarrasInTheNameBeatsAnUntouchedSwitch) {
+    const Message message =
+        parse_message(inference(R"({"prompt":"p","scheduler":"DPM++ 2M Karras","use_karras_sigmas":false})"));
+    EXPECT_EQ(generation_of(message).karras_sigmas, true);
+    EXPECT_TRUE(warns(message, "/data/use_karras_sigmas", "Karras"));
+}
+
+}  // namespace
+}  // namespace sdxl
