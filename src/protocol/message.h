@@ -48,7 +48,7 @@ struct Message {
     ReplyTo reply;
     Result<Command> command = Error{};
     std::vector<std::string> warnings;        // about fields that nobody knows
-    std::string worker = "pipeline_manager";  // the worker that is asked
+    std::string worker;                     // the worker that is asked, "" if none was named
     double timeout_seconds = 300;
     Priority priority = Priority::kNormal;
 };

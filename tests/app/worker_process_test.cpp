@@ -1,0 +1,158 @@
+// The real program, driven as hosts and people drive it, on the micro model.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "image/png.h"
+#include "process.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class WorkerProcess : public testing::Test {
+  protected:
+    void SetUp() override {
+        folder_ = fs::temp_directory_path() /
+                  ("sdxl_app_" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()));
+        fs::create_directories(folder_ / "models");
+        fs::create_directory_symlink(fs::canonical(SDXL_FIXTURES "/micro"), folder_ / "models" / "micro");
+        fs::create_directory_symlink(fs::canonical(SDXL_FIXTURES "/micro"), folder_ / "models" / "demo");
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+
+    std::vector<std::string> command(const std::vector<std::string>& more = {}) const {
+        std::vector<std::string> parts{SDXL_WORKER, "--models-dir", (folder_ / "models").string(),
+                                       "--output-dir", (folder_ / "out").string()};
+        parts.insert(parts.end(), more.begin(), more.end());
+        return parts;
+    }
+    static std::string generation(int steps, const std::string& id) {
+        return json{{"message_type", "inference_request"},
+                    {"request_id", id},
+                    {"data",
+                     {{"prompt", "a b"},
+                      {"model_name", "micro"},
+                      {"width", 128},
+                      {"height", 128},
+                      {"steps", steps},
+                      {"seed", 3}}}}
+                   .dump() +
+               "\n";
+    }
+    static std::vector<std::uint8_t> bytes_of(const std::string& path) {
+        std::ifstream file(path, std::ios::binary);
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+
+    fs::path folder_;
+};
+
+TEST_F(WorkerProcess, OneLineInOneLineOutAndAPicture) {
+    Process worker(command({"--worker", "pipeline_manager", "--log-level", "INFO"}));
+    worker.write(generation(2, "job"));
+    const json answer = json::parse(worker.read_line());
+    ASSERT_EQ(answer["success"], true) << answer.dump();
+    EXPECT_EQ(answer["request_id"], "job");
+    const std::string path = answer["data"]["generated_images"][0]["image_path"];
+    EXPECT_EQ(sdxl::decode_png(bytes_of(path)).width, 128);
+    worker.close_stdin();
+    EXPECT_EQ(worker.read_all(), "");
+    EXPECT_EQ(worker.wait(), 0);
+}
+
+TEST_F(WorkerProcess, TheExampleIsAnswered) {
+    std::ifstream file(SDXL_EXAMPLE);
+    Process worker(command());
+    worker.write(json::parse(file).dump() + "\n");
+    const json answer = json::parse(worker.read_line());
+    EXPECT_EQ(answer["success"], true) << answer.dump();
+}
+
+TEST_F(WorkerProcess, APipedFileIsAnsweredWholeBeforeExit) {
+    Process worker(command());
+    std::string lines;
+    for (int i = 0; i < 5; ++i) lines += generation(1, std::to_string(i));
+    worker.write(lines + "no json\n" + R"({"message_type":"status_request","request_id":"s"})");
+    worker.close_stdin();
+    const std::string all = worker.read_all();
+    EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 7) << all;
+    EXPECT_EQ(worker.wait(), 0);
+}
+
+TEST_F(WorkerProcess, SigtermCancelsWithinAStepAndAnswers) {
+    Process worker(command());
+    worker.write(generation(1, "warm"));
+    worker.read_line();
+    worker.write(generation(500, "long"));
+    worker.write("{\"message_type\":\"status_request\",\"request_id\":\"s\"}\n");
+    EXPECT_EQ(json::parse(worker.read_line())["request_id"], "s");
+    worker.signal(SIGTERM);
+    const json answer = json::parse(worker.read_line());
+    EXPECT_EQ(answer["error_code"], "cancelled") << answer.dump();
+    EXPECT_EQ(worker.wait(), 0);
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "out"), fs::directory_iterator()), 1);
+}
+
+TEST_F(WorkerProcess, TimeoutEndsARequestAndTheWorkerGoesOn) {
+    Process worker(command());
+    worker.write(generation(1, "warm"));
+    worker.read_line();
+    json request = json::parse(generation(500, "late"));
+    request["data"]["timeout"] = 0.05;
+    worker.write(request.dump() + "\n" + generation(1, "next"));
+    EXPECT_EQ(json::parse(worker.read_line())["error_code"], "deadline_exceeded");
+    EXPECT_EQ(json::parse(worker.read_line())["success"], true);
+}
+
+TEST_F(WorkerProcess, AHostThatStopsReadingDoesNotHangTheExit) {
+    Process worker(command());
+    worker.close_stdin();
+    EXPECT_EQ(worker.wait(), 0);
+}
+
+TEST_F(WorkerProcess, GenerateForAPerson) {
+    const std::string out = (folder_ / "picture.png").string();
+    Process worker(command({"generate", "--model", "micro", "--prompt", "a b", "--width", "64", "--height",
+                            "64", "--steps", "2", "--seed", "1", "-o", out}));
+    EXPECT_EQ(worker.read_line(), out);
+    EXPECT_EQ(worker.wait(), 0);
+    EXPECT_EQ(sdxl::decode_png(bytes_of(out)).height, 64);
+}
+
+TEST_F(WorkerProcess, ExitStatusTellsWhatWentWrong) {
+    Process unknown_option(command({"--colour"}));
+    EXPECT_EQ(unknown_option.wait(), 2);
+    Process unknown_model(command({"generate", "--model", "nothing", "--prompt", "x"}));
+    EXPECT_EQ(unknown_model.wait(), 1);
+    Process unknown_device(command({"--device", "cuda:0"}));
+    EXPECT_EQ(unknown_device.wait(), 1);
+    Process help(command({"--help"}));
+    EXPECT_NE(help.read_all().find("requests.jsonl"), std::string::npos);
+    EXPECT_EQ(help.wait(), 0);
+}
+
+TEST_F(WorkerProcess, BackendsAgree) {
+    std::vector<std::uint8_t> pictures[2];
+    int index = 0;
+    for (const char* backend : {"onednn", "reference"}) {
+        const std::string out = (folder_ / (std::string(backend) + ".png")).string();
+        Process worker(
+            command({"--backend", backend, "generate", "--model", "micro", "--prompt", "a b", "--width", "64",
+                     "--height", "64", "--steps", "2", "--seed", "1", "--precision", "fp32", "-o", out}));
+        ASSERT_EQ(worker.read_line(), out);
+        pictures[index++] = sdxl::decode_png(bytes_of(out)).pixels;
+    }
+    int largest = 0;
+    for (std::size_t i = 0; i < pictures[0].size(); ++i)
+        largest = std::max(largest, std::abs(pictures[0][i] - pictures[1][i]));
+    EXPECT_LE(largest, 1);
+}
+
+}  // namespace
