@@ -30,7 +30,7 @@ class Garbage {
 
   private:
     std::size_t below(std::size_t most) { return static_cast<std::size_t>(random_() % most); }
-    // Any byte but a line end; never 0 alone, which would be fine too.
+    // Any byte but a line end.
     char byte() {
         const char value = static_cast<char>(below(256));
         return value == '\n' ? 'n' : value;
@@ -60,7 +60,7 @@ class Garbage {
                     line.insert(at, line.substr(below(line.size()), below(20)));
             }
         }
-        return "" + line;
+        return line;
     }
     std::mt19937_64 random_{20250131};
 };
