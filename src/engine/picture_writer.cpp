@@ -31,9 +31,14 @@ std::string file_stem(const std::string& id) {
 
 std::filesystem::path picture_path(const GenerationRequest& request, std::uint64_t seed, int index,
                                    const std::string& output_dir) {
-    if (request.save_path.empty())
-        return std::filesystem::path(output_dir) /
-               (file_stem(request.id) + "_" + std::to_string(seed) + ".png");
+    if (request.save_path.empty()) {
+        // A name of ours never replaces an earlier picture: hosts use one session id for many requests.
+        const std::string stem = file_stem(request.id) + "_" + std::to_string(seed);
+        std::filesystem::path path = std::filesystem::path(output_dir) / (stem + ".png");
+        for (int again = 2; std::filesystem::exists(path); ++again)
+            path.replace_filename(stem + "-" + std::to_string(again) + ".png");
+        return path;
+    }
     std::filesystem::path path = request.save_path;
     if (path.extension().empty()) path += ".png";
     if (index == 0) return path;

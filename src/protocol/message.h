@@ -47,8 +47,8 @@ enum class Priority { kLow, kNormal, kHigh, kCritical };
 struct Message {
     ReplyTo reply;
     Result<Command> command = Error{};
-    std::vector<std::string> warnings;        // about fields that nobody knows
-    std::string worker;                     // the worker that is asked, "" if none was named
+    std::vector<std::string> warnings;  // about fields that nobody knows
+    std::string worker;                 // the worker that is asked, "" if none was named
     double timeout_seconds = 300;
     Priority priority = Priority::kNormal;
 };

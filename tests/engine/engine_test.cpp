@@ -92,9 +92,12 @@ TEST_F(EngineTest, MakesAPictureFile) {
 }
 
 TEST_F(EngineTest, ModelIsKeptBetweenRequests) {
-    ASSERT_TRUE(generate(request()).ok());
+    auto first = generate(request());
+    ASSERT_TRUE(first.ok());
     auto second = generate(request());
     ASSERT_TRUE(second.ok());
+    EXPECT_NE(first->images[0].path, second->images[0].path) << "the first picture was replaced";
+    EXPECT_EQ(first->images[0].encoded, second->images[0].encoded);
     EXPECT_EQ(second->load_seconds, 0);
     ASSERT_EQ(engine_->status().models.size(), 1U);
     EXPECT_EQ(engine_->status().models[0].id, "micro");
