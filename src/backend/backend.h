@@ -1,14 +1,14 @@
 // Backend: memory, prepared weights and the coarse ops that networks are made of, on one device.
 //
-// Two kinds live here: `reference` (plain C++, fp32, the oracle) and `onednn` (CPU, fp32 and bf16). Networks never ask
-// which one they run on. Callers go through ops/, which checks shapes and traces; a backend may assume what is written
-// under REQUIRES here.
+// Two kinds live here: `reference` (plain C++, fp32, the oracle) and `onednn` (CPU, fp32 and bf16). Networks
+// never ask which one they run on. Callers go through ops/, which checks shapes and traces; a backend may
+// assume what is written under REQUIRES here.
 //
-// Layout: activations are channels-last. Pictures and latents are [N, H, W, C], tokens [N, L, C]. Activations have the
-// element type that the backend computes in; norms' parameters and biases are float32.
-// Ownership: tensors and prepared weights own their memory and may outlive the views they were made from.
-// Threads: one thread calls a backend at a time; ops run on the backend's own threads and are complete on return.
-// Errors: Failure, kOutOfMemory or kInternal; no foreign exception leaves a backend.
+// Layout: activations are channels-last. Pictures and latents are [N, H, W, C], tokens [N, L, C]. Activations
+// have the element type that the backend computes in; norms' parameters and biases are float32. Ownership:
+// tensors and prepared weights own their memory and may outlive the views they were made from. Threads: one
+// thread calls a backend at a time; ops run on the backend's own threads and are complete on return. Errors:
+// Failure, kOutOfMemory or kInternal; no foreign exception leaves a backend.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,8 @@ class PreparedWeight {
 using WeightPtr = std::shared_ptr<const PreparedWeight>;
 
 // y = x W^T + b. Several matrices stack over their output rows (query, key and value as one product).
-// Every weight view is [out_i, in] (or [out_i, in, 1, 1]); biases are [out_i], one for each weight, or none at all.
+// Every weight view is [out_i, in] (or [out_i, in, 1, 1]); biases are [out_i], one for each weight, or none
+// at all.
 struct LinearSource {
     std::vector<HostView> weights;
     std::vector<HostView> biases;
@@ -66,7 +67,8 @@ class Backend {
     virtual std::string_view name() const = 0;
     virtual bool supports(DType compute) const = 0;
 
-    // --- memory -----------------------------------------------------------------------------------------------------
+    // --- memory
+    // -----------------------------------------------------------------------------------------------------
     virtual Tensor empty(const Shape& shape, DType dtype) = 0;
     // Copies from host memory, converting to `dtype`. REQUIRES: values.size() == shape.numel().
     virtual Tensor upload(std::span<const float> values, const Shape& shape, DType dtype) = 0;
@@ -76,28 +78,31 @@ class Backend {
     // Gives memory that is kept for the next op, but not in use, back to the system.
     virtual void release_cached_memory() {}
 
-    // --- weights: converted and packed once, at load ----------------------------------------------------------------
+    // --- weights: converted and packed once, at load
+    // ----------------------------------------------------------------
     virtual WeightPtr prepare_linear(const LinearSource& source, DType compute) = 0;
     // For geglu(): one weight [2 * inner, in] whose upper half is the value and lower half the gate.
     virtual WeightPtr prepare_geglu(const LinearSource& source, DType compute) = 0;
     virtual WeightPtr prepare_conv2d(const ConvSource& source, DType compute) = 0;
 
-    // --- products ---------------------------------------------------------------------------------------------------
-    // x [..., in] -> activation(x W^T + b) + residual, [..., out]. `residual` may be undefined; if not, it has the
-    // result's shape, and activation is kNone.
+    // --- products
+    // --------------------------------------------------------------------------------------------------- x
+    // [..., in] -> activation(x W^T + b) + residual, [..., out]. `residual` may be undefined; if not, it has
+    // the result's shape, and activation is kNone.
     virtual Tensor linear(const Tensor& x, const PreparedWeight& weight, Activation activation,
                           const Tensor& residual) = 0;
     // x [..., in] -> value * gelu(gate), [..., inner]. Shazeer, "GLU Variants Improve Transformer", 2020.
     virtual Tensor geglu(const Tensor& x, const PreparedWeight& weight) = 0;
     // x [N, H, W, in] -> conv(x) + residual, [N, H', W', out]. `residual` may be undefined.
     virtual Tensor conv2d(const Tensor& x, const PreparedWeight& weight, const Tensor& residual) = 0;
-    // softmax(q k^T / sqrt(C / heads)) v per head. q [N, Lq, C], k and v [N, Lk, C], any row stride -> [N, Lq, C].
-    // With `causal`, position i sees positions <= i (and Lq == Lk).
+    // softmax(q k^T / sqrt(C / heads)) v per head. q [N, Lq, C], k and v [N, Lk, C], any row stride -> [N,
+    // Lq, C]. With `causal`, position i sees positions <= i (and Lq == Lk).
     virtual Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, int heads, bool causal) = 0;
 
-    // --- norms and element-wise -------------------------------------------------------------------------------------
-    // x [N, H, W, C] or [N, L, C]; gamma, beta float32 [C]; `shift` float32 [N, C] is added to x before the norm where
-    // defined; with `silu` the result goes through SiLU.
+    // --- norms and element-wise
+    // ------------------------------------------------------------------------------------- x [N, H, W, C] or
+    // [N, L, C]; gamma, beta float32 [C]; `shift` float32 [N, C] is added to x before the norm where defined;
+    // with `silu` the result goes through SiLU.
     virtual Tensor group_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, int groups, float eps,
                               bool silu, const Tensor& shift) = 0;
     // Over the innermost extent; gamma, beta float32 [C].
@@ -105,15 +110,16 @@ class Backend {
     virtual Tensor activate(const Tensor& x, Activation activation) = 0;
     virtual Tensor add(const Tensor& a, const Tensor& b) = 0;
 
-    // --- movement ---------------------------------------------------------------------------------------------------
-    // [N, H, W, A] and [N, H, W, B] -> [N, H, W, A + B]
+    // --- movement
+    // --------------------------------------------------------------------------------------------------- [N,
+    // H, W, A] and [N, H, W, B] -> [N, H, W, A + B]
     virtual Tensor concat_channels(const Tensor& a, const Tensor& b) = 0;
     // [N, H, W, C] -> [N, height, width, C]: pixel (y, x) is the source's (y / 2, x / 2).
-    // REQUIRES: height is 2H or 2H - 1, width 2W or 2W - 1 (the odd ones drop the last row or column, which is what
-    // torch's nearest interpolation to that size gives).
+    // REQUIRES: height is 2H or 2H - 1, width 2W or 2W - 1 (the odd ones drop the last row or column, which
+    // is what torch's nearest interpolation to that size gives).
     virtual Tensor upsample_nearest2x(const Tensor& x, std::int64_t height, std::int64_t width) = 0;
-    // Rows `ids` of a float table, plus `positions` [L, C] where given: ids are N x L -> [N, L, C] in `dtype`.
-    // REQUIRES: every id in [0, table.shape[0]).
+    // Rows `ids` of a float table, plus `positions` [L, C] where given: ids are N x L -> [N, L, C] in
+    // `dtype`. REQUIRES: every id in [0, table.shape[0]).
     virtual Tensor embed(const HostView& table, std::span<const std::int32_t> ids, std::int64_t batch,
                          const HostView& positions, DType dtype) = 0;
 };

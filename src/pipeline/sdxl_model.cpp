@@ -6,6 +6,7 @@
 #include "models/clip_config.h"
 #include "models/unet_config.h"
 #include "models/vae_config.h"
+#include "pipeline/read_ahead.h"
 #include "text/default_vocabulary.h"
 #include "weights/checkpoint.h"
 
@@ -93,17 +94,20 @@ ClipTextConfig clip_config(const WeightMap& weights, const std::string& json) {
 }
 
 // Every component counts towards one total, and every tensor is a place to stop.
-void watch(Checkpoint& checkpoint, const CancelToken& cancel, const LoadProgress& progress) {
+void watch(Checkpoint& checkpoint, ReadAhead& read_ahead, const CancelToken& cancel,
+           const LoadProgress& progress) {
     WeightMap* const maps[] = {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet,
                                &checkpoint.vae};
     std::uint64_t total = 0;
     for (const WeightMap* map : maps) total += map->total_bytes();
     std::uint64_t before = 0;
     for (WeightMap* map : maps) {
-        map->set_observer([&cancel, &progress, before, total](std::uint64_t done, std::uint64_t) {
-            cancel.check();
-            if (progress) progress(before + done, total);
-        });
+        map->set_observer(
+            [&cancel, &progress, &read_ahead, before, total](std::uint64_t done, std::uint64_t) {
+                cancel.check();
+                read_ahead.consumed(before + done);
+                if (progress) progress(before + done, total);
+            });
         before += map->total_bytes();
     }
 }
@@ -131,7 +135,9 @@ std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& pa
                                                  const LoadProgress& progress) {
     Checkpoint checkpoint = open_checkpoint(path);
     require_runnable(checkpoint);
-    watch(checkpoint, cancel, progress);
+    ReadAhead read_ahead(
+        {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet, &checkpoint.vae});
+    watch(checkpoint, read_ahead, cancel, progress);
     const LoadContext load{backend, compute};
 
     auto model = std::make_shared<SdxlModel>();

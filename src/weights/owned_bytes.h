@@ -21,6 +21,7 @@ class OwnedBytes final : public WeightBytes {
 
     const std::string& path() const override { return path_; }
     void release(const std::byte* /*data*/, std::size_t /*bytes*/) const override {}
+    void will_need(const std::byte* /*data*/, std::size_t /*bytes*/) const override {}
     const std::vector<std::byte>& bytes() const { return bytes_; }
 
   private:

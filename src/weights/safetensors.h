@@ -34,6 +34,9 @@ class SafetensorsFile final : public WeightBytes {
 
     const std::string& path() const override { return file_.path(); }
     void release(const std::byte* data, std::size_t bytes) const override { file_.release({data, bytes}); }
+    void will_need(const std::byte* data, std::size_t bytes) const override {
+        file_.will_need({data, bytes});
+    }
 
     std::span<const std::byte> bytes() const { return file_.bytes(); }
     const SafetensorsHeader& header() const { return header_; }

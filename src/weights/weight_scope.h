@@ -25,6 +25,8 @@ class WeightBytes {
     // The range's pages are not needed soon: they leave resident memory and come back from the file on
     // demand.
     virtual void release(const std::byte* data, std::size_t bytes) const = 0;
+    // The range is read soon: the system may start to fetch it. Any thread.
+    virtual void will_need(const std::byte* data, std::size_t bytes) const = 0;
 };
 
 class WeightMap {

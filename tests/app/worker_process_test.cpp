@@ -100,6 +100,18 @@ TEST_F(WorkerProcess, SigtermCancelsWithinAStepAndAnswers) {
     EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "out"), fs::directory_iterator()), 1);
 }
 
+TEST_F(WorkerProcess, SigtermAfterTheEndOfInputCancelsToo) {
+    Process worker(command());
+    worker.write(generation(1, "warm"));
+    worker.read_line();
+    worker.write(generation(500, "a") + generation(500, "b"));
+    worker.close_stdin();
+    worker.signal(SIGTERM);
+    EXPECT_EQ(json::parse(worker.read_line())["error_code"], "cancelled");
+    EXPECT_EQ(json::parse(worker.read_line())["error_code"], "cancelled");
+    EXPECT_EQ(worker.wait(), 0);
+}
+
 TEST_F(WorkerProcess, TimeoutEndsARequestAndTheWorkerGoesOn) {
     Process worker(command());
     worker.write(generation(1, "warm"));
