@@ -8,13 +8,14 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "child.h"
 #include "image/png.h"
-#include "process.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using sdxl::Child;
 
 class WorkerProcess : public testing::Test {
   protected:
@@ -55,98 +56,98 @@ class WorkerProcess : public testing::Test {
 };
 
 TEST_F(WorkerProcess, OneLineInOneLineOutAndAPicture) {
-    Process worker(command({"--worker", "pipeline_manager", "--log-level", "INFO"}));
-    worker.write(generation(2, "job"));
-    const json answer = json::parse(worker.read_line());
+    Child worker(command({"--worker", "pipeline_manager", "--log-level", "INFO"}));
+    worker.send(generation(2, "job"));
+    const json answer = json::parse(worker.line());
     ASSERT_EQ(answer["success"], true) << answer.dump();
     EXPECT_EQ(answer["request_id"], "job");
     const std::string path = answer["data"]["generated_images"][0]["image_path"];
     EXPECT_EQ(sdxl::decode_png(bytes_of(path)).width, 128);
-    worker.close_stdin();
-    EXPECT_EQ(worker.read_all(), "");
+    worker.close_input();
+    EXPECT_EQ(worker.rest_of_output(), "");
     EXPECT_EQ(worker.wait(), 0);
 }
 
 TEST_F(WorkerProcess, TheExampleIsAnswered) {
     std::ifstream file(SDXL_EXAMPLE);
-    Process worker(command());
-    worker.write(json::parse(file).dump() + "\n");
-    const json answer = json::parse(worker.read_line());
+    Child worker(command());
+    worker.send(json::parse(file).dump() + "\n");
+    const json answer = json::parse(worker.line());
     EXPECT_EQ(answer["success"], true) << answer.dump();
 }
 
 TEST_F(WorkerProcess, APipedFileIsAnsweredWholeBeforeExit) {
-    Process worker(command());
+    Child worker(command());
     std::string lines;
     for (int i = 0; i < 5; ++i) lines += generation(1, std::to_string(i));
-    worker.write(lines + "no json\n" + R"({"message_type":"status_request","request_id":"s"})");
-    worker.close_stdin();
-    const std::string all = worker.read_all();
+    worker.send(lines + "no json\n" + R"({"message_type":"status_request","request_id":"s"})");
+    worker.close_input();
+    const std::string all = worker.rest_of_output();
     EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 7) << all;
     EXPECT_EQ(worker.wait(), 0);
 }
 
 TEST_F(WorkerProcess, SigtermCancelsWithinAStepAndAnswers) {
-    Process worker(command());
-    worker.write(generation(1, "warm"));
-    worker.read_line();
-    worker.write(generation(500, "long"));
-    worker.write("{\"message_type\":\"status_request\",\"request_id\":\"s\"}\n");
-    EXPECT_EQ(json::parse(worker.read_line())["request_id"], "s");
+    Child worker(command());
+    worker.send(generation(1, "warm"));
+    worker.line();
+    worker.send(generation(500, "long"));
+    worker.send("{\"message_type\":\"status_request\",\"request_id\":\"s\"}\n");
+    EXPECT_EQ(json::parse(worker.line())["request_id"], "s");
     worker.signal(SIGTERM);
-    const json answer = json::parse(worker.read_line());
+    const json answer = json::parse(worker.line());
     EXPECT_EQ(answer["error_code"], "cancelled") << answer.dump();
     EXPECT_EQ(worker.wait(), 0);
     EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "out"), fs::directory_iterator()), 1);
 }
 
 TEST_F(WorkerProcess, SigtermAfterTheEndOfInputCancelsToo) {
-    Process worker(command());
-    worker.write(generation(1, "warm"));
-    worker.read_line();
-    worker.write(generation(500, "a") + generation(500, "b"));
-    worker.close_stdin();
+    Child worker(command());
+    worker.send(generation(1, "warm"));
+    worker.line();
+    worker.send(generation(500, "a") + generation(500, "b"));
+    worker.close_input();
     worker.signal(SIGTERM);
-    EXPECT_EQ(json::parse(worker.read_line())["error_code"], "cancelled");
-    EXPECT_EQ(json::parse(worker.read_line())["error_code"], "cancelled");
+    EXPECT_EQ(json::parse(worker.line())["error_code"], "cancelled");
+    EXPECT_EQ(json::parse(worker.line())["error_code"], "cancelled");
     EXPECT_EQ(worker.wait(), 0);
 }
 
 TEST_F(WorkerProcess, TimeoutEndsARequestAndTheWorkerGoesOn) {
-    Process worker(command());
-    worker.write(generation(1, "warm"));
-    worker.read_line();
+    Child worker(command());
+    worker.send(generation(1, "warm"));
+    worker.line();
     json request = json::parse(generation(500, "late"));
     request["data"]["timeout"] = 0.05;
-    worker.write(request.dump() + "\n" + generation(1, "next"));
-    EXPECT_EQ(json::parse(worker.read_line())["error_code"], "deadline_exceeded");
-    EXPECT_EQ(json::parse(worker.read_line())["success"], true);
+    worker.send(request.dump() + "\n" + generation(1, "next"));
+    EXPECT_EQ(json::parse(worker.line())["error_code"], "deadline_exceeded");
+    EXPECT_EQ(json::parse(worker.line())["success"], true);
 }
 
 TEST_F(WorkerProcess, AHostThatStopsReadingDoesNotHangTheExit) {
-    Process worker(command());
-    worker.close_stdin();
+    Child worker(command());
+    worker.close_input();
     EXPECT_EQ(worker.wait(), 0);
 }
 
 TEST_F(WorkerProcess, GenerateForAPerson) {
     const std::string out = (folder_ / "picture.png").string();
-    Process worker(command({"generate", "--model", "micro", "--prompt", "a b", "--width", "64", "--height",
-                            "64", "--steps", "2", "--seed", "1", "-o", out}));
-    EXPECT_EQ(worker.read_line(), out);
+    Child worker(command({"generate", "--model", "micro", "--prompt", "a b", "--width", "64", "--height",
+                          "64", "--steps", "2", "--seed", "1", "-o", out}));
+    EXPECT_EQ(worker.line(), out);
     EXPECT_EQ(worker.wait(), 0);
     EXPECT_EQ(sdxl::decode_png(bytes_of(out)).height, 64);
 }
 
 TEST_F(WorkerProcess, ExitStatusTellsWhatWentWrong) {
-    Process unknown_option(command({"--colour"}));
+    Child unknown_option(command({"--colour"}));
     EXPECT_EQ(unknown_option.wait(), 2);
-    Process unknown_model(command({"generate", "--model", "nothing", "--prompt", "x"}));
+    Child unknown_model(command({"generate", "--model", "nothing", "--prompt", "x"}));
     EXPECT_EQ(unknown_model.wait(), 1);
-    Process unknown_device(command({"--device", "cuda:0"}));
+    Child unknown_device(command({"--device", "cuda:0"}));
     EXPECT_EQ(unknown_device.wait(), 1);
-    Process help(command({"--help"}));
-    EXPECT_NE(help.read_all().find("requests.jsonl"), std::string::npos);
+    Child help(command({"--help"}));
+    EXPECT_NE(help.rest_of_output().find("requests.jsonl"), std::string::npos);
     EXPECT_EQ(help.wait(), 0);
 }
 
@@ -155,10 +156,10 @@ TEST_F(WorkerProcess, BackendsAgree) {
     int index = 0;
     for (const char* backend : {"onednn", "reference"}) {
         const std::string out = (folder_ / (std::string(backend) + ".png")).string();
-        Process worker(
+        Child worker(
             command({"--backend", backend, "generate", "--model", "micro", "--prompt", "a b", "--width", "64",
                      "--height", "64", "--steps", "2", "--seed", "1", "--precision", "fp32", "-o", out}));
-        ASSERT_EQ(worker.read_line(), out);
+        ASSERT_EQ(worker.line(), out);
         pictures[index++] = sdxl::decode_png(bytes_of(out)).pixels;
     }
     int largest = 0;
