@@ -1,5 +1,7 @@
 #include "image/write_file.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -16,10 +18,10 @@ namespace {
     fail(ErrorCode::kIo, "cannot write " + path.string() + ": " + reason);
 }
 
-// Differs for every file that this process writes at once.
+// Differs for every file that is written at once, also by the worker of another device.
 std::string temporary_suffix() {
     static std::atomic<unsigned> count{0};
-    return ".part" + std::to_string(count.fetch_add(1));
+    return "." + std::to_string(::getpid()) + ".part" + std::to_string(count.fetch_add(1));
 }
 
 }  // namespace
