@@ -26,11 +26,11 @@ void on_interrupt(int) {
 Message message_of(const GenerateOptions& wanted) {
     nlohmann::json data = {{"prompt", wanted.prompt}, {"model_name", wanted.model}};
     if (!wanted.negative_prompt.empty()) data["negative_prompt"] = wanted.negative_prompt;
-    if (wanted.width != 0) data["width"] = wanted.width;
-    if (wanted.height != 0) data["height"] = wanted.height;
-    if (wanted.steps != 0) data["steps"] = wanted.steps;
-    if (wanted.guidance >= 0) data["guidance_scale"] = wanted.guidance;
-    if (wanted.seed >= 0) data["seed"] = wanted.seed;
+    if (wanted.width) data["width"] = *wanted.width;
+    if (wanted.height) data["height"] = *wanted.height;
+    if (wanted.steps) data["steps"] = *wanted.steps;
+    if (wanted.guidance) data["guidance_scale"] = *wanted.guidance;
+    if (wanted.seed) data["seed"] = *wanted.seed;
     if (!wanted.scheduler.empty()) data["scheduler"] = wanted.scheduler;
     if (!wanted.spacing.empty()) data["timestep_spacing"] = wanted.spacing;
     if (!wanted.rng.empty()) data["rng"] = wanted.rng;

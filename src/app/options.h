@@ -1,6 +1,7 @@
 // The command line's options, shared by all ways to start the worker.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "engine/engine.h"
@@ -13,14 +14,11 @@ struct AppOptions {
     std::string log_level = "INFO";
 };
 
-// What `sdxl-worker generate` was asked for; 0, -1 and "" leave the choice to the worker.
+// What `sdxl-worker generate` was asked for; what is absent or "" is the worker's choice.
 struct GenerateOptions {
     std::string model, prompt, negative_prompt, output, scheduler, spacing, rng, precision;
-    int width = 0;
-    int height = 0;
-    int steps = 0;
-    double guidance = -1;
-    long long seed = -1;
+    std::optional<long long> width, height, steps, seed;
+    std::optional<double> guidance;
     bool karras = false;
 };
 
