@@ -32,15 +32,16 @@ std::string action_line(const ReplyTo& to, OrderedJson data, const Error* error,
 OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result) {
     const bool any = !result.images.empty();
     const GeneratedImage first = any ? result.images.front() : GeneratedImage{};
+    OrderedJson paths = OrderedJson::array();
+    for (const GeneratedImage& image : result.images) paths.push_back(image.path);
     if (same_name(to.command, "generate_image")) {
         OrderedJson data = {{"outputPath", first.path}, {"generationTimeSeconds", result.total_seconds},
                             {"seed", first.seed},       {"width", first.width},
-                            {"height", first.height},   {"gpuId", kGpuId}};
+                            {"height", first.height},   {"gpuId", kGpuId},
+                            {"dtype", result.dtype},    {"images", std::move(paths)}};
         if (to.image_data) data["imageData"] = encode_base64(first.encoded);
         return data;
     }
-    OrderedJson paths = OrderedJson::array();
-    for (const GeneratedImage& image : result.images) paths.push_back(image.path);
     OrderedJson used;
     for (const Feature& feature : features()) used[feature.action_name] = false;
     used["textToImage"] = true;
@@ -54,6 +55,7 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
                         {"memoryUsedMB", static_cast<double>(result.peak_memory_bytes) / kBytesPerMiB},
                         {"seedUsed", first.seed},
                         {"featuresUsed", std::move(used)},
+                        {"dtype", result.dtype},
                         {"gpuId", kGpuId}};
     if (to.image_data)
         for (const GeneratedImage& image : result.images)

@@ -185,7 +185,8 @@ FieldReader FieldReader::object(Names names) {
 void FieldReader::refuse(Names names, std::string_view feature) {
     for (const std::string_view name : names) {
         const auto found = find({name});
-        if (found && !is_off(*found->value))
+        // Hosts serialize 0 for a number that nobody set.
+        if (found && !is_off(*found->value) && *found->value != 0)
             fail(ErrorCode::kUnsupported,
                  std::string(feature) + ": not available in this worker yet; leave this field out",
                  found->pointer);

@@ -52,7 +52,7 @@ class FieldReader {
     // The object under one of the names; one without members if it is not set.
     FieldReader object(Names names);
 
-    // For what we know but do not have: an error if it is switched on.
+    // For what we know but do not have: an error if it is switched on. The number 0 switches nothing on.
     void refuse(Names names, std::string_view feature);
     // For what changes nothing here: a warning if it is switched on.
     void no_effect(Names names, std::string_view why);

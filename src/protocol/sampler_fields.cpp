@@ -37,6 +37,8 @@ std::string sampler_form(std::string_view name) {
 
 bool is_not_built(std::string_view name) {
     const std::string form = sampler_form(name);
+    // One of ours with sigmas that are not built, e.g. "DPM++ 2M Exponential".
+    if (parse_scheduler(form)) return true;
     return std::any_of(std::begin(kNotBuilt), std::end(kNotBuilt),
                        [&](std::string_view known) { return sampler_form(known) == form; });
 }
