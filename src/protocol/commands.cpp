@@ -87,7 +87,11 @@ void find_id(const Json& object, Names names, ReplyTo& reply) {
 }
 
 void read_delivery(FieldReader& reader, Message& message) {
-    if (const auto priority = reader.text({"priority"})) message.priority = parse_priority(*priority);
+    if (const auto priority = reader.text({"priority"})) {
+        message.priority = parse_priority(*priority);
+        if (message.priority != Priority::kNormal)
+            reader.warn(priority->pointer, "has no effect yet: requests are served first come, first served");
+    }
     if (const auto timeout = reader.number({"timeout", "timeout_seconds"}, 0, kLongestTimeout)) {
         if (timeout->value <= 0)
             fail(ErrorCode::kInvalidRequest,

@@ -50,7 +50,8 @@ struct Message {
     std::vector<std::string> warnings;  // about fields that nobody knows
     std::string worker;                 // the worker that is asked, "" if none was named
     double timeout_seconds = 300;
-    Priority priority = Priority::kNormal;
+    Priority priority =
+        Priority::kNormal;  // checked, and warned about: the engine serves in order of arrival
 };
 
 // REQUIRES: nothing. Any bytes give a Message; what cannot be understood has an error for a command.
