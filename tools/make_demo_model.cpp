@@ -290,6 +290,7 @@ float spread(const Spec& spec) {
 std::vector<std::uint8_t> file_of(const std::vector<Spec>& specs) {
     const std::string header = header_of(specs);
     std::vector<std::uint8_t> bytes;
+    bytes.reserve(header.size() + 8);
     for (int byte = 0; byte < 8; ++byte)
         bytes.push_back(static_cast<std::uint8_t>(static_cast<std::uint64_t>(header.size()) >> (8 * byte)));
     bytes.insert(bytes.end(), header.begin(), header.end());

@@ -63,7 +63,7 @@ int generate(const AppOptions& options, const GenerateOptions& wanted) {
     std::signal(SIGTERM, on_interrupt);
     std::promise<Result<GenerationResult>> promise;
     engine->submit(
-        std::move(request), token, [&](const ProgressEvent& event) { bar.show(event); },
+        request, token, [&](const ProgressEvent& event) { bar.show(event); },
         [&](Result<GenerationResult> result) { promise.set_value(std::move(result)); });
     const auto result = promise.get_future().get();
     g_token = nullptr;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -149,6 +150,28 @@ TEST_F(WorkerProcess, ExitStatusTellsWhatWentWrong) {
     Child help(command({"--help"}));
     EXPECT_NE(help.rest_of_output().find("requests.jsonl"), std::string::npos);
     EXPECT_EQ(help.wait(), 0);
+}
+
+// oneDNN says what it makes and runs: after the first step, nothing new is made and no weight is reordered.
+TEST_F(WorkerProcess, StepsAfterTheFirstMakeNothing) {
+    ASSERT_EQ(::setenv("DNNL_VERBOSE", "2", 1), 0);
+    const auto count = [](const std::string& text, const std::string& part) {
+        int found = 0;
+        for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+        return found;
+    };
+    std::string said[2];
+    for (const int index : {0, 1}) {
+        Child worker(command({"generate", "--model", "micro", "--prompt", "a b", "--width", "64", "--height",
+                              "64", "--steps", index == 0 ? "1" : "4", "--seed", "1"}));
+        said[index] = worker.rest_of_output();
+        EXPECT_EQ(worker.wait(), 0);
+    }
+    ASSERT_EQ(::unsetenv("DNNL_VERBOSE"), 0);
+    EXPECT_GT(count(said[0], "verbose,create"), 0);
+    EXPECT_EQ(count(said[0], "verbose,create"), count(said[1], "verbose,create"));
+    EXPECT_GT(count(said[1], "verbose,exec"), 2 * count(said[0], "verbose,exec"));
+    EXPECT_EQ(count(said[1], "exec,cpu,reorder"), 0);
 }
 
 TEST_F(WorkerProcess, BackendsAgree) {
