@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cctype>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <system_error>
 #include <vector>
 
+#include "core/edit_distance.h"
 #include "core/error.h"
 #include "weights/safetensors_header.h"
 
@@ -107,20 +107,7 @@ std::string lower(std::string text) {
 
 // Levenshtein distance, letter case aside.
 std::size_t distance(const std::string& left, const std::string& right) {
-    const std::string a = lower(left);
-    const std::string b = lower(right);
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
-        }
-    }
-    return row[b.size()];
+    return edit_distance(lower(left), lower(right));
 }
 
 // The nearest name, if it is near enough to be a slip of the hand.
