@@ -4,8 +4,8 @@
 // knows its deadline too, so that cancellation and a timeout are found by the same check.
 #pragma once
 
-#include <atomic>
 #include <chrono>
+#include <stop_token>
 
 #include "core/error.h"
 
@@ -18,9 +18,13 @@ class CancelToken {
     CancelToken() = default;
     explicit CancelToken(Clock::time_point deadline) : deadline_(deadline) {}
 
-    void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
-    bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+    void cancel() { source_.request_stop(); }
+    bool cancelled() const { return source_.stop_requested(); }
     bool expired() const { return Clock::now() >= deadline_; }
+    bool raised() const { return cancelled() || expired(); }
+    Clock::time_point deadline() const { return deadline_; }
+    // For std::stop_callback: who waits on something else can be woken when cancel() is called.
+    std::stop_token stop_token() const { return source_.get_token(); }
 
     // Throws Failure with kCancelled or kDeadlineExceeded if the work should stop.
     void check() const {
@@ -29,7 +33,7 @@ class CancelToken {
     }
 
   private:
-    std::atomic<bool> cancelled_{false};
+    std::stop_source source_;
     Clock::time_point deadline_ = Clock::time_point::max();
 };
 

@@ -1,11 +1,16 @@
-// Engine: runs models on one device. It owns the loop thread that advances generations one step at a time.
+// Engine: runs models on one device. It owns the loop thread that advances jobs one step at a time.
 //
-// Jobs are submitted from any thread and run in order of submission; `done` is called exactly once for each,
-// on the loop thread. status() answers at once from any thread, also while a picture is being made.
+// Jobs are submitted from any thread. The one with the highest priority runs, in order of submission among
+// equals; one of higher priority takes over at the next step boundary, and who was set aside resumes to the
+// same picture. A job that waits rises by one priority after every `aging_seconds`, so that none starves.
+// `done` is called exactly once for each job, on a thread of the engine or inside submit(); it must return
+// quickly and may submit. A token that is raised (cancelled, or its deadline over) ends its job within one
+// step if it runs, and at once if it waits.
+//
+// status(), model_info() and check() answer at once from any thread, also while a picture is being made.
 // Destroying the engine cancels what runs and waits for it; jobs that had not ended get kCancelled.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,53 +18,48 @@
 
 #include "core/cancel_token.h"
 #include "core/error.h"
+#include "request/commands.h"
 #include "request/generation.h"
+#include "request/status.h"
 
 namespace sdxl {
 
-struct ModelLoadRequest {
-    std::string model;  // path, name under the models folder, or hub id
-    Precision precision = Precision::kAuto;
-    std::string id;  // the host's name for it; "" takes the model's own
+// How a job is to be run, whatever it does.
+struct JobContext {
+    std::string id;  // for status
+    Priority priority = Priority::kNormal;
+    std::shared_ptr<CancelToken> token = std::make_shared<CancelToken>();  // never null
+    ProgressSink progress;                                                 // may be empty
+    ProgressWish wish;  // how often `progress` is called while denoising (every stage's begin is told too)
 };
 
-struct ModelInfo {
-    std::string id;
-    std::string path;
-    std::string kind;  // "sdxl-base"
-    std::string dtype;
-    std::uint64_t size_bytes = 0;  // weights as they lie in memory
-    double load_seconds = 0;       // 0 if it was loaded already
-    std::vector<std::string> warnings;
-};
-
-struct EngineStatus {
-    std::string device;       // "cpu"
-    std::string device_name;  // "CPU: <processor>"
-    std::string backend;      // "onednn"
-    std::uint64_t memory_total_bytes = 0;
-    std::uint64_t memory_used_bytes = 0;  // resident memory of the process
-    std::vector<ModelInfo> models;        // what is loaded
-    std::string busy_with;                // stage name of the running job, "" when idle
-    int waiting = 0;                      // jobs not started
-};
+template <class T>
+using JobDone = std::function<void(Result<T>)>;
 
 class Engine {
   public:
     virtual ~Engine() = default;
 
-    virtual void submit(GenerationRequest request, std::shared_ptr<CancelToken> token, ProgressSink progress,
-                        std::function<void(Result<GenerationResult>)> done) = 0;
-    virtual void submit(ModelLoadRequest request, std::shared_ptr<CancelToken> token, ProgressSink progress,
-                        std::function<void(Result<ModelInfo>)> done) = 0;
+    virtual void submit(GenerationRequest request, JobContext context, JobDone<GenerationResult> done) = 0;
+    virtual void submit(ModelLoadRequest request, JobContext context, JobDone<ModelInfo> done) = 0;
+    virtual void submit(ModelUnloadRequest request, JobContext context, JobDone<ModelUnloadResult> done) = 0;
+    virtual void submit(CleanupRequest request, JobContext context, JobDone<CleanupResult> done) = 0;
+
     virtual EngineStatus status() const = 0;
+    // Reads no more than headers. Fails as resolve_model and open_checkpoint do.
+    virtual Result<std::vector<ModelInfo>> model_info(const ModelInfoRequest& request) const = 0;
+    // What would make this request fail before its first step: no such model, no memory, a place that may not
+    // be written. Empty if nothing is known to.
+    virtual std::vector<Error> check(const GenerationRequest& request) const = 0;
 };
 
 struct EngineConfig {
     std::string models_dir;
     std::string output_dir;
-    std::string device;   // "" or "cpu", "cpu:0": this worker's only device today
-    std::string backend;  // "" = the device's best; "onednn", "reference"
+    std::string device;    // "" or "cpu", "cpu:0": this worker's only device today
+    std::string backend;   // "" = the device's best; "onednn", "reference"
+    bool confine = false;  // models and pictures only inside models_dir and output_dir
+    double aging_seconds = 60;
 };
 
 // Fails with kUnsupported for a device or backend this build does not have.

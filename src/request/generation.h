@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,17 +36,24 @@ struct GenerationRequest {
     std::optional<bool> karras_sigmas;
     std::optional<TimestepSpacing> timestep_spacing;
 
+    // Image to image: the picture that the first noise is laid over, width x height pixels; null starts from
+    // noise alone. Of `steps` steps the last `strength` part is made: round down, as diffusers does.
+    std::shared_ptr<const Image> init_image;
+    double strength = 1.0;  // 0..1
+
     Precision precision = Precision::kAuto;
 
     ImageFormat format = ImageFormat::kPng;
     std::string save_path;           // file to write, "" for <output-dir>/<request id or time>_<seed>.png
     bool return_image_data = false;  // also as base64 in the answer
+    bool keep_pixels = false;        // the result carries pixels; a file is written only to a save_path
     std::string id;                  // the host's request id, "" if it sent none
 };
 
 struct GeneratedImage {
-    std::string path;
-    std::vector<std::uint8_t> encoded;  // the file's bytes
+    std::string path;                     // "" if no file was asked for
+    std::vector<std::uint8_t> encoded;    // the file's bytes
+    std::shared_ptr<const Image> pixels;  // null unless the request said keep_pixels
     std::uint64_t seed = 0;
     int width = 0;
     int height = 0;
@@ -75,10 +83,22 @@ struct GenerationResult {
 enum class Stage { kLoad, kEncode, kDenoise, kDecode, kWrite };
 std::string_view stage_name(Stage stage);
 
+// What the host wants to hear while its request runs.
+struct ProgressWish {
+    int every = 0;         // tell about every n-th step; 0: nothing at all
+    bool preview = false;  // with a small picture of what the latents show
+};
+
 struct ProgressEvent {
     Stage stage = Stage::kLoad;
-    double done = 0;  // kLoad: bytes; kDenoise: steps; else 0 or 1
+    double done = 0;  // kLoad: bytes; kDenoise: steps of all pictures; else pictures
     double total = 0;
+    double percent = 0;  // 0..100, of the whole job, an estimate that never falls
+    double elapsed_seconds = 0;
+    std::optional<double> seconds_left;    // an estimate; absent before the first step
+    int part = 0;                          // 0..parts-1: which item of a batch, which stage of several
+    int parts = 1;                         //
+    std::shared_ptr<const Image> preview;  // RGB, an eighth of the picture's size; null unless asked for
 };
 // Called on the engine's thread; must return quickly.
 using ProgressSink = std::function<void(const ProgressEvent&)>;

@@ -69,6 +69,11 @@ constexpr Name<RngKind> kRngs[] = {
 
 constexpr Name<ImageFormat> kFormats[] = {{"png", ImageFormat::kPng}};
 
+constexpr Name<Priority> kPrioritiesByName[] = {{"low", Priority::kLow},
+                                                {"normal", Priority::kNormal},
+                                                {"high", Priority::kHigh},
+                                                {"critical", Priority::kCritical}};
+
 constexpr Name<Precision> kPrecisions[] = {
     {"auto", Precision::kAuto}, {"float32", Precision::kF32},  {"fp32", Precision::kF32},
     {"f32", Precision::kF32},   {"full", Precision::kF32},     {"bfloat16", Precision::kBF16},
@@ -171,6 +176,24 @@ std::string_view precision_name(Precision precision) {
             return "float32";
         case Precision::kBF16:
             return "bfloat16";
+    }
+    return "";
+}
+
+std::optional<Priority> parse_priority(std::string_view name) {
+    return find<Priority>(kPrioritiesByName, name);
+}
+
+std::string_view priority_name(Priority priority) {
+    switch (priority) {
+        case Priority::kLow:
+            return "low";
+        case Priority::kNormal:
+            return "normal";
+        case Priority::kHigh:
+            return "high";
+        case Priority::kCritical:
+            return "critical";
     }
     return "";
 }

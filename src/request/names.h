@@ -14,6 +14,8 @@ enum class PredictionType { kEpsilon, kVPrediction, kSample };
 enum class RngKind { kCpu, kPhilox };
 enum class ImageFormat { kPng };
 enum class Precision { kAuto, kF32, kBF16 };
+enum class Priority { kLow, kNormal, kHigh, kCritical };
+inline constexpr int kPriorities = 4;
 
 // A scheduler as hosts write it, with what its name implies: "DPM++ 2M Karras" is DPM-Solver multistep with
 // Karras sigmas. Understood, ignoring case: diffusers class names, the same without "Scheduler", enum names,
@@ -39,5 +41,8 @@ std::string_view image_format_name(ImageFormat format);
 // "fp16" and "float16" mean the device's best 16-bit type (kBF16 on the CPU).
 std::optional<Precision> parse_precision(std::string_view name);
 std::string_view precision_name(Precision precision);
+// "low", "normal", "high", "critical"
+std::optional<Priority> parse_priority(std::string_view name);
+std::string_view priority_name(Priority priority);
 
 }  // namespace sdxl

@@ -15,17 +15,19 @@
 #include "core/cancel_token.h"
 #include "core/error.h"
 #include "engine/engine.h"
+#include "request/commands.h"
 #include "request/generation.h"
 
 namespace sdxl {
 
-using WorkerCommand = std::variant<GenerationRequest, ModelLoadRequest>;
-using WorkerOutcome = std::variant<GenerationResult, ModelInfo>;
+using WorkerCommand = std::variant<GenerationRequest, BatchRequest, StagesRequest, ModelLoadRequest,
+                                   ModelUnloadRequest, ModelInfoRequest, CleanupRequest>;
+using WorkerOutcome = std::variant<GenerationResult, BatchResult, StagesResult, ModelInfo, ModelUnloadResult,
+                                   std::vector<ModelInfo>, CleanupResult>;
 
 struct WorkerRequest {
     WorkerCommand command;
-    std::shared_ptr<CancelToken> token;  // carries the deadline
-    ProgressSink progress;               // may be empty
+    JobContext context;
 };
 
 using WorkerResponse = Result<WorkerOutcome>;
