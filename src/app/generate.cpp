@@ -61,10 +61,13 @@ int generate(const AppOptions& options, const GenerateOptions& wanted) {
     g_token = token.get();
     std::signal(SIGINT, on_interrupt);
     std::signal(SIGTERM, on_interrupt);
+    JobContext context;
+    context.token = token;
+    context.wish.every = 1;
+    context.progress = [&](const ProgressEvent& event) { bar.show(event); };
     std::promise<Result<GenerationResult>> promise;
-    engine->submit(
-        request, token, [&](const ProgressEvent& event) { bar.show(event); },
-        [&](Result<GenerationResult> result) { promise.set_value(std::move(result)); });
+    engine->submit(request, context,
+                   [&](Result<GenerationResult> result) { promise.set_value(std::move(result)); });
     const auto result = promise.get_future().get();
     g_token = nullptr;
     bar.clear();

@@ -36,14 +36,42 @@ void add_shared(CLI::App& app, AppOptions& options) {
     app.add_option("--device", options.engine.device, "device to run on: cpu (this build has no other)");
     app.add_option("--backend", options.engine.backend,
                    "onednn (fast, the default) or reference (plain C++, slow)");
-    app.add_option("--worker", options.worker, "worker that takes messages which name none")
-        ->check(CLI::IsMember(worker_names()))
-        ->capture_default_str();
+    app.add_flag("--confine", options.engine.confine,
+                 "keep every path that a request names inside the models and output folders");
     app.add_option("--log-level", options.log_level, "DEBUG, INFO, WARNING or ERROR, to stderr")
         ->check([](const std::string& name) {
             return parse_log_level(name) ? "" : "not one of DEBUG, INFO, WARNING, ERROR";
         })
         ->capture_default_str();
+}
+
+// What matters to a host that writes requests to stdin.
+void add_serving(CLI::App& app, AppOptions& options) {
+    const std::string group = "Serving a host";
+    app.add_option("--worker", options.session.default_worker, "worker that takes messages which name none")
+        ->check(CLI::IsMember(worker_names()))
+        ->capture_default_str()
+        ->group(group);
+    app.add_option("--on-eof", options.on_eof,
+                   "when stdin ends: 'drain' finishes what was accepted, 'stop' cancels it")
+        ->check(CLI::IsMember({"drain", "stop"}))
+        ->capture_default_str()
+        ->group(group);
+    app.add_option("--queue-limit", options.session.queue_limit,
+                   "requests that may wait; more are refused with queue_full (a file on stdin is read slower "
+                   "instead)")
+        ->check(CLI::Range(1, 1000000))
+        ->capture_default_str()
+        ->group(group);
+    app.add_option("--priority-aging", options.engine.aging_seconds,
+                   "seconds after which a waiting request rises by one priority, so that none starves")
+        ->check(CLI::Range(0.001, 1e6))
+        ->capture_default_str()
+        ->group(group);
+    app.add_option("--max-line-bytes", options.max_line_bytes, "longest request line")
+        ->check(CLI::Range(std::size_t{256}, std::size_t{1} << 30))
+        ->capture_default_str()
+        ->group(group);
 }
 
 CLI::App* add_generate(CLI::App& app, GenerateOptions& wanted) {
@@ -85,6 +113,7 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", SDXL_VERSION);
     app.footer(kExamples);
     add_shared(app, options);
+    add_serving(app, options);
     const CLI::App* generate_command = add_generate(app, wanted);
     try {
         app.parse(argc, argv);

@@ -1,16 +1,21 @@
 // The command line's options, shared by all ways to start the worker.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
 #include "engine/engine.h"
+#include "orchestrator/session.h"
+#include "transport/stdio_transport.h"
 
 namespace sdxl {
 
 struct AppOptions {
     EngineConfig engine;
-    std::string worker = "pipeline_manager";  // takes the messages that name none
+    SessionOptions session;
+    std::size_t max_line_bytes = StdioTransport::kDefaultMaxLineBytes;
+    std::string on_eof = "drain";  // or "stop"
     std::string log_level = "INFO";
 };
 

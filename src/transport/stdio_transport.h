@@ -1,15 +1,15 @@
 // StdioTransport: one message per line on a pair of file descriptors, usually stdin and stdout.
-//
-// Lines end in \n or \r\n; the last one may lack its end. A byte order mark before the first line is skipped.
-// A line longer than `max_line_bytes` is reported as an error and skipped to its end, in constant memory.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
-#include <mutex>
 #include <string>
+#include <utility>
 
+#include "transport/line_decoder.h"
+#include "transport/line_writer.h"
 #include "transport/transport.h"
+#include "transport/wake_pipe.h"
 
 namespace sdxl {
 
@@ -19,31 +19,26 @@ class StdioTransport final : public Transport {
 
     // Does not own the descriptors.
     StdioTransport(int input, int output, std::size_t max_line_bytes = kDefaultMaxLineBytes);
-    ~StdioTransport() override;
-    StdioTransport(const StdioTransport&) = delete;
-    StdioTransport& operator=(const StdioTransport&) = delete;
 
     std::optional<Result<std::string>> read_line() override;
-    void write_line(std::string_view line) override;
-
-    // Ends read_line() from any thread or a signal handler: only writes one byte to a pipe.
-    void interrupt() const;
+    void write_line(std::string line) override { writer_.write(std::move(line)); }
+    bool congested() const override;
+    void interrupt() override;
+    bool host_gone() const override { return gone_ || writer_.gone(); }
+    bool flush_for(std::chrono::milliseconds time) override { return writer_.flush_for(time); }
 
   private:
     bool fill();
-    std::optional<Result<std::string>> take_line(std::size_t end);
+    void wait_for_host();
 
     int input_;
     int output_;
-    std::size_t max_line_bytes_;
-    int wake_[2] = {-1, -1};
-    std::string buffer_;
-    std::size_t scanned_ = 0;  // of buffer_, known to hold no line end
-    bool too_long_ = false;    // the line being read is being skipped
-    bool first_line_ = true;
+    WakePipe wake_;
+    std::atomic<bool> interrupted_{false};
+    std::atomic<bool> gone_{false};
     bool ended_ = false;
-    std::mutex write_mutex_;
-    std::atomic<bool> host_gone_{false};
+    LineDecoder decoder_;
+    LineWriter writer_;
 };
 
 // Keeps the process's real stdout for answers: returns a descriptor of it, and lets everything that libraries

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "worker/submit.h"
+
 namespace sdxl {
 namespace {
 
@@ -9,18 +11,20 @@ class ModelLoader final : public Worker {
   public:
     explicit ModelLoader(Engine& engine) : engine_(engine) {}
 
-    void initialize() override {}
+    void initialize() override {}  // the engine does its work; there is nothing to get ready
 
     void process_request(WorkerRequest request, WorkerDone done) override {
-        auto* load = std::get_if<ModelLoadRequest>(&request.command);
-        if (load == nullptr)
-            return done(Error{ErrorCode::kUnsupported,
-                              "model_loader loads models; send this to sdxl_worker or pipeline_manager", ""});
-        engine_.submit(std::move(*load), std::move(request.token), std::move(request.progress),
-                       [done = std::move(done)](Result<ModelInfo> result) {
-                           if (result.ok()) return done(WorkerOutcome(std::move(*result)));
-                           done(result.error());
-                       });
+        if (submit_if<ModelLoadRequest, ModelInfo>(engine_, request, done) ||
+            submit_if<ModelUnloadRequest, ModelUnloadResult>(engine_, request, done) ||
+            submit_if<CleanupRequest, CleanupResult>(engine_, request, done))
+            return;
+        if (const auto* info = std::get_if<ModelInfoRequest>(&request.command)) {
+            const auto models = engine_.model_info(*info);
+            return models.ok() ? done(WorkerOutcome(*models)) : done(models.error());
+        }
+        done(Error{ErrorCode::kUnsupported,
+                   "model_loader loads and unloads models; send this to sdxl_worker or pipeline_manager",
+                   ""});
     }
 
   private:

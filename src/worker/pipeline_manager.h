@@ -1,4 +1,5 @@
-// The worker that hosts start by default: it takes everything and hands it to the one whose business it is.
+// The worker that hosts start by default: it takes everything. Requests of several generations (batches,
+// stages) it makes of single ones; those and all else it hands to the worker whose business they are.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
 #include "worker/sdxl_worker.h"
 
-#include <utility>
+#include "worker/submit.h"
 
 namespace sdxl {
 namespace {
@@ -12,16 +12,9 @@ class SdxlWorker final : public Worker {
     void initialize() override {}  // the engine loads a model when a request names one
 
     void process_request(WorkerRequest request, WorkerDone done) override {
-        auto* generation = std::get_if<GenerationRequest>(&request.command);
-        if (generation == nullptr)
-            return done(Error{ErrorCode::kUnsupported,
-                              "sdxl_worker makes pictures; send this to model_loader or pipeline_manager",
-                              ""});
-        engine_.submit(std::move(*generation), std::move(request.token), std::move(request.progress),
-                       [done = std::move(done)](Result<GenerationResult> result) {
-                           if (result.ok()) return done(WorkerOutcome(std::move(*result)));
-                           done(result.error());
-                       });
+        if (submit_if<GenerationRequest, GenerationResult>(engine_, request, done)) return;
+        done(Error{ErrorCode::kUnsupported,
+                   "sdxl_worker makes single pictures; send this to pipeline_manager or model_loader", ""});
     }
 
   private:
