@@ -69,7 +69,7 @@ TEST(SessionGarbage, EveryLineGetsOneAnswer) {
     FakeEngine engine;
     engine.finish_at_once();
     std::vector<std::string> answers;
-    Session session(engine, "pipeline_manager", [&](const std::string& line) { answers.push_back(line); });
+    Session session(engine, {}, {[&](std::string line) { answers.push_back(std::move(line)); }});
     Garbage garbage;
     int succeeded = 0;
     for (int i = 0; i < kLines; ++i) {

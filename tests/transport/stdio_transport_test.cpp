@@ -54,6 +54,7 @@ class Pipe {
     int ends_[2] = {-1, -1};
 };
 
+constexpr std::chrono::milliseconds kLong{60000};
 constexpr const char* kTooLong = "<too long>";
 
 // Every line of `bytes`, as the reader gives them.
@@ -154,6 +155,7 @@ TEST(StdioTransport, LinesOfManyThreadsStayWhole) {
             for (int i = 0; i < kLines; ++i) transport.write_line(line);
         });
     for (auto& writer : writers) writer.join();
+    EXPECT_TRUE(transport.flush_for(kLong));
     output.close_write();
     host.join();
     std::size_t count = 0;
@@ -180,22 +182,54 @@ TEST(StdioTransport, WritesAllOfALongLineToAPipeThatDoesNotBlock) {
     });
     const std::string line(1 << 20, 'x');
     transport.write_line(line);
+    EXPECT_TRUE(transport.flush_for(kLong));
     output.close_write();
     host.join();
     EXPECT_EQ(all.size(), line.size() + 1);
     EXPECT_EQ(all.back(), '\n');
 }
 
-TEST(StdioTransport, AHostThatIsGoneIsNoError) {
+// Waits for a line that must not come: the end.
+TEST(StdioTransport, AHostThatClosesItsEndEndsTheReading) {
     std::signal(SIGPIPE, SIG_IGN);
     Pipe input;
     Pipe output;
     StdioTransport transport(input.read_end(), output.write_end());
-    output.close_read();
+    std::thread host([&] { output.close_read(); });
+    EXPECT_FALSE(transport.read_line());
+    host.join();
+    EXPECT_TRUE(transport.host_gone());
     transport.write_line("nobody reads this");
-    transport.write_line("nor this");
+    EXPECT_FALSE(transport.flush_for(std::chrono::milliseconds(10)));
+}
+
+TEST(StdioTransport, AHostThatDoesNotReadHoldsNobodyUp) {
+    Pipe input;
+    Pipe output;
+    StdioTransport transport(input.read_end(), output.write_end());
+    const std::string line(100000, 'x');
+    for (int i = 0; i < 50; ++i) transport.write_line(line);  // a pipe holds 64 KiB
+    EXPECT_TRUE(transport.congested());
+    EXPECT_FALSE(transport.flush_for(std::chrono::milliseconds(10)));
     input.send("still read\n");
     EXPECT_EQ(**transport.read_line(), "still read");
+    std::string all;
+    std::thread host([&] { all = output.receive_all(); });
+    EXPECT_TRUE(transport.flush_for(kLong));
+    EXPECT_FALSE(transport.congested());
+    output.close_write();
+    host.join();
+    EXPECT_EQ(all.size(), 50 * (line.size() + 1));
+}
+
+TEST(StdioTransport, InterruptStillGivesWhatHasArrivedButNoHalfLine) {
+    Pipe input;
+    StdioTransport transport(input.read_end(), input.write_end());
+    input.send("one\ntwo\nhal");
+    transport.interrupt();
+    EXPECT_EQ(**transport.read_line(), "one");
+    EXPECT_EQ(**transport.read_line(), "two");
+    EXPECT_FALSE(transport.read_line());
 }
 
 }  // namespace
