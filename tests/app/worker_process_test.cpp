@@ -11,6 +11,7 @@
 
 #include "child.h"
 #include "image/png.h"
+#include "workplace.h"
 
 namespace {
 
@@ -20,20 +21,8 @@ using sdxl::Child;
 
 class WorkerProcess : public testing::Test {
   protected:
-    void SetUp() override {
-        folder_ = fs::temp_directory_path() /
-                  ("sdxl_app_" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()));
-        fs::create_directories(folder_ / "models");
-        fs::create_directory_symlink(fs::canonical(SDXL_FIXTURES "/micro"), folder_ / "models" / "micro");
-        fs::create_directory_symlink(fs::canonical(SDXL_FIXTURES "/micro"), folder_ / "models" / "demo");
-    }
-    void TearDown() override { fs::remove_all(folder_); }
-
     std::vector<std::string> command(const std::vector<std::string>& more = {}) const {
-        std::vector<std::string> parts{SDXL_WORKER, "--models-dir", (folder_ / "models").string(),
-                                       "--output-dir", (folder_ / "out").string()};
-        parts.insert(parts.end(), more.begin(), more.end());
-        return parts;
+        return place_.command(SDXL_WORKER, more);
     }
     static std::string generation(int steps, const std::string& id) {
         return json{{"message_type", "inference_request"},
@@ -53,7 +42,8 @@ class WorkerProcess : public testing::Test {
         return {std::istreambuf_iterator<char>(file), {}};
     }
 
-    fs::path folder_;
+    sdxl::Workplace place_{SDXL_FIXTURES, {"micro", "demo"}};
+    fs::path folder_ = place_.folder();
 };
 
 TEST_F(WorkerProcess, OneLineInOneLineOutAndAPicture) {
