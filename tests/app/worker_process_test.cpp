@@ -42,7 +42,7 @@ class WorkerProcess : public testing::Test {
         return {std::istreambuf_iterator<char>(file), {}};
     }
 
-    sdxl::Workplace place_{SDXL_FIXTURES, {"micro", "demo"}};
+    sdxl::Workplace place_{SDXL_FIXTURES};
     fs::path folder_ = place_.folder();
 };
 
@@ -61,7 +61,8 @@ TEST_F(WorkerProcess, OneLineInOneLineOutAndAPicture) {
 
 TEST_F(WorkerProcess, TheExampleIsAnswered) {
     std::ifstream file(SDXL_EXAMPLE);
-    Child worker(command());
+    const sdxl::Workplace place(SDXL_FIXTURES, {"demo"});
+    Child worker(place.command(SDXL_WORKER));
     worker.send(json::parse(file).dump() + "\n");
     const json answer = json::parse(worker.line());
     EXPECT_EQ(answer["success"], true) << answer.dump();

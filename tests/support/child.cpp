@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 namespace sdxl {
 namespace {
@@ -79,13 +80,21 @@ void Child::signal(int number) const {
 }
 
 std::string Child::line() {
-    std::string line;
-    for (char byte = 0; ::read(output_, &byte, 1) == 1 && byte != '\n';) line += byte;
+    std::size_t end = 0;
+    while ((end = buffer_.find('\n', given_)) == std::string::npos) {
+        buffer_.erase(0, std::exchange(given_, 0));
+        char bytes[65536];
+        const ssize_t count = ::read(output_, bytes, sizeof bytes);
+        if (count <= 0) return std::exchange(buffer_, "");
+        buffer_.append(bytes, static_cast<std::size_t>(count));
+    }
+    const std::string line = buffer_.substr(given_, end - given_);
+    given_ = end + 1;
     return line;
 }
 
 std::string Child::rest_of_output() {
-    return read_all(output_);
+    return std::exchange(buffer_, "").substr(std::exchange(given_, 0)) + read_all(output_);
 }
 std::string Child::rest_of_errors() {
     return read_all(errors_);

@@ -21,6 +21,7 @@ class Child {
     void close_input();
     void close_output();
     void signal(int number) const;
+    pid_t pid() const { return pid_; }
     // The next line of stdout; "" at its end.
     std::string line();
     std::string rest_of_output();
@@ -33,6 +34,8 @@ class Child {
     int input_ = -1;
     int output_ = -1;
     int errors_ = -1;
+    std::string buffer_;     // of output_, read and not given out
+    std::size_t given_ = 0;  // of buffer_
 };
 
 }  // namespace sdxl

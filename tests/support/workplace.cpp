@@ -12,9 +12,12 @@ Workplace::Workplace(const fs::path& fixtures, const std::vector<std::string>& n
     : folder_(fs::temp_directory_path() /
               ("sdxl_" + std::to_string(::getpid()) + "_" +
                std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()))) {
-    fs::create_directories(models());
-    for (const auto& name : names)
-        fs::copy(fs::canonical(fixtures / "micro"), models() / name, fs::copy_options::recursive);
+    fs::create_directories(folder_);
+    models_ = names.empty() ? fs::canonical(fixtures) : folder_ / "models";
+    for (const auto& name : names) {
+        fs::create_directories(models_);
+        fs::copy(fs::canonical(fixtures / "micro"), models_ / name, fs::copy_options::recursive);
+    }
 }
 
 Workplace::~Workplace() {
