@@ -146,13 +146,13 @@ std::vector<StageResult> run_stages(const Options& options, Backend& backend, co
                                [&](const Context& c) { make_conditioning(c, model, request); }));
     peak.measure();
     const Conditioning conditioning = make_conditioning(ctx, model, request);
-    SdxlGeneration generation(model, request, conditioning, 1);
-    generation.prepare();
+    SdxlGeneration generation(model, request, 1);
+    generation.prepare(ctx, model);
     stages.push_back(run_stage("unet_step", backend, model.compute, options.repeat,
-                               [&](const Context& c) { generation.step(c); }));
+                               [&](const Context& c) { generation.step(c, model, conditioning); }));
     peak.measure();
     stages.push_back(run_stage("vae_decode", backend, model.compute, options.repeat,
-                               [&](const Context& c) { generation.finish(c); }));
+                               [&](const Context& c) { generation.finish(c, model); }));
     peak.measure();
     return stages;
 }

@@ -1,29 +1,24 @@
-// Threading: submit() and status() may be called from any thread; everything else happens on the loop thread,
-// which alone touches the backend and the loaded model. What status() reports is copied under status_mutex_.
+// Threading: submit(), status(), model_info() and check() may be called from any thread; models are loaded
+// and tasks advanced on the loop thread, which alone touches the backend. The queue and the model cache lock
+// for themselves.
 #include "engine/engine.h"
 
-#include <chrono>
-#include <mutex>
+#include <malloc.h>
+
 #include <thread>
 #include <utility>
 
 #include "backend/onednn/onednn_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "device/host.h"
+#include "engine/checks.h"
+#include "engine/generation_task.h"
 #include "engine/job_queue.h"
-#include "engine/picture_writer.h"
-#include "pipeline/generation.h"
-#include "pipeline/memory_check.h"
+#include "engine/model_cache.h"
 #include "weights/resolve_model.h"
 
 namespace sdxl {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 std::unique_ptr<Backend> make_backend(const EngineConfig& config) {
     if (!config.device.empty() && config.device != "cpu" && config.device != "cpu:0")
@@ -35,38 +30,83 @@ std::unique_ptr<Backend> make_backend(const EngineConfig& config) {
          "backend '" + config.backend + "' is not available: 'onednn' or 'reference'");
 }
 
+// A job of one unit.
+template <class T>
+class SimpleTask final : public Task {
+  public:
+    using Work = std::function<T()>;
+
+    SimpleTask(std::string what, JobContext context, JobDone<T> done, Work work)
+        : what_(std::move(what)),
+          context_(std::move(context)),
+          done_(std::move(done)),
+          work_(std::move(work)) {}
+
+    bool advance() override {
+        Result<T> result = Error{};
+        try {
+            context_.token->check();
+            result = work_();
+        } catch (...) {
+            result = current_error();
+        }
+        done_(std::move(result));
+        return true;
+    }
+    void end(const Error& error) override { done_(error); }
+    JobStatus describe() const override {
+        JobStatus status;
+        status.id = context_.id;
+        status.what = what_;
+        return status;
+    }
+
+  private:
+    std::string what_;
+    JobContext context_;
+    JobDone<T> done_;
+    Work work_;
+};
+
 class LoopEngine final : public Engine {
   public:
     explicit LoopEngine(const EngineConfig& config)
-        : config_(config), backend_(make_backend(config)), loop_([this] { run_loop(); }) {}
+        : backend_(make_backend(config)),
+          models_(*backend_),
+          parts_{config, *backend_, models_, {}, {}},
+          queue_(std::chrono::duration<double>(config.aging_seconds)),
+          loop_([this] { run_loop(); }) {}
 
     ~LoopEngine() override {
-        {
-            const std::lock_guard lock(status_mutex_);
-            if (running_) running_->cancel();
-        }
-        for (Job& job : queue_.close()) job.abandon();
+        queue_.close();
         loop_.join();
     }
 
     LoopEngine(const LoopEngine&) = delete;
     LoopEngine& operator=(const LoopEngine&) = delete;
 
-    void submit(GenerationRequest request, std::shared_ptr<CancelToken> token, ProgressSink progress,
-                std::function<void(Result<GenerationResult>)> done) override {
-        enqueue<GenerationResult>(
-            token, std::move(done),
-            [this, request = std::move(request), token, progress = std::move(progress)] {
-                return generate(request, *token, progress);
-            });
+    void submit(GenerationRequest request, JobContext context, JobDone<GenerationResult> done) override {
+        const Priority priority = context.priority;
+        auto token = context.token;
+        queue_.push(make_generation_task(parts_, std::move(request), std::move(context), std::move(done)),
+                    priority, std::move(token));
     }
 
-    void submit(ModelLoadRequest request, std::shared_ptr<CancelToken> token, ProgressSink progress,
-                std::function<void(Result<ModelInfo>)> done) override {
-        enqueue<ModelInfo>(token, std::move(done),
-                           [this, request = std::move(request), token, progress = std::move(progress)] {
-                               return load(request, *token, progress);
-                           });
+    void submit(ModelLoadRequest request, JobContext context, JobDone<ModelInfo> done) override {
+        auto work = [this, request = std::move(request), token = context.token, progress = context.progress] {
+            return load(request, *token, progress);
+        };
+        push<ModelInfo>("load", std::move(context), std::move(done), std::move(work));
+    }
+
+    void submit(ModelUnloadRequest request, JobContext context, JobDone<ModelUnloadResult> done) override {
+        auto work = [this, request = std::move(request)] { return unload(request); };
+        push<ModelUnloadResult>("unload", std::move(context), std::move(done), std::move(work));
+    }
+
+    void submit(CleanupRequest request, JobContext context, JobDone<CleanupResult> done) override {
+        auto work = [this, request] { return clean_up(request); };
+        push<CleanupResult>("cleanup", std::move(context), std::move(done), std::move(work));
     }
 
     EngineStatus status() const override {
@@ -76,185 +116,97 @@ class LoopEngine final : public Engine {
         status.backend = std::string(backend_->name());
         status.memory_total_bytes = host_memory().total_bytes;
         status.memory_used_bytes = process_memory().resident_bytes;
-        status.waiting = queue_.waiting();
-        const std::lock_guard lock(status_mutex_);
-        if (model_) status.models.push_back(model_info_);
-        status.busy_with = busy_with_;
+        status.models = models_.loaded();
+        status.jobs = queue_.describe();
+        for (const JobStatus& job : status.jobs)
+            if (job.state != JobStatus::State::kRunning)
+                ++status.waiting_by_priority[static_cast<std::size_t>(job.priority)];
+        status.counters = {parts_.pictures, parts_.steps, queue_.preemptions(), models_.loads()};
         return status;
     }
 
-  private:
-    template <class T, class Work>
-    void enqueue(std::shared_ptr<CancelToken> token, std::function<void(Result<T>)> done, Work work) {
-        auto shared_done = std::make_shared<std::function<void(Result<T>)>>(std::move(done));
-        queue_.push(
-            {[this, work = std::move(work), token, shared_done] { (*shared_done)(guarded<T>(*token, work)); },
-             [shared_done] {
-                 (*shared_done)(Error{ErrorCode::kCancelled, "cancelled: the worker is stopping", ""});
-             },
-             token});
-    }
-
-    // Whatever goes wrong inside a job becomes its answer; the engine goes on.
-    template <class T, class Work>
-    Result<T> guarded(const CancelToken& token, const Work& work) {
+    Result<std::vector<ModelInfo>> model_info(const ModelInfoRequest& request) const override {
         try {
-            token.check();
-            return work();
+            return describe_models(request, parts_.config, models_.loaded());
         } catch (...) {
-            backend_->release_cached_memory();
             return current_error();
         }
     }
 
+    std::vector<Error> check(const GenerationRequest& request) const override {
+        return check_generation(request, parts_.config, models_.loaded(),
+                                parts_.compute_type(request.precision));
+    }
+
+  private:
+    template <class T>
+    void push(const char* what, JobContext context, JobDone<T> done, typename SimpleTask<T>::Work work) {
+        const Priority priority = context.priority;
+        auto token = context.token;
+        queue_.push(
+            std::make_unique<SimpleTask<T>>(what, std::move(context), std::move(done), std::move(work)),
+            priority, std::move(token));
+    }
+
     void run_loop() {
-        while (auto job = queue_.pop()) {
-            set_running(job->token);
-            job->run();
-            set_running(nullptr);
+        while (const auto job = queue_.take()) {
+            bool ours = true;
+            while (ours) {
+                if (job->task().advance()) {
+                    queue_.forget(job);
+                    ours = false;
+                } else {
+                    ours = queue_.keep(job);
+                }
+            }
         }
-    }
-
-    void set_running(std::shared_ptr<CancelToken> token) {
-        const std::lock_guard lock(status_mutex_);
-        running_ = std::move(token);
-        busy_with_.clear();
-    }
-
-    void report(const ProgressSink& progress, const ProgressEvent& event) {
-        {
-            const std::lock_guard lock(status_mutex_);
-            busy_with_ = stage_name(event.stage);
-        }
-        if (progress) progress(event);
-    }
-
-    DType compute_type(Precision precision) const {
-        if (precision == Precision::kF32 || !backend_->supports(DType::kBF16)) return DType::kF32;
-        return DType::kBF16;
     }
 
     ModelInfo load(const ModelLoadRequest& request, const CancelToken& token, const ProgressSink& progress) {
-        const auto path = resolve_model(request.model, config_.models_dir);
-        const DType compute = compute_type(request.precision);
-        if (model_ && model_->path == path && model_->compute == compute) {
-            ModelInfo info = model_info_;
-            info.load_seconds = 0;
-            return info;
+        const auto path = resolve_model(request.model, parts_.config.models_dir, parts_.config.confine);
+        ProgressEvent event;
+        return models_
+            .get(path, parts_.compute_type(request.precision), request.id, token,
+                 [&](std::uint64_t done, std::uint64_t total) {
+                     if (!progress) return;
+                     event.done = static_cast<double>(done);
+                     event.total = static_cast<double>(total);
+                     event.percent = total > 0 ? 100 * event.done / event.total : 0;
+                     progress(event);
+                 })
+            .info;
+    }
+
+    ModelUnloadResult unload(const ModelUnloadRequest& request) {
+        ModelUnloadResult result;
+        result.models = models_.unload(request.model);
+        if (result.models.empty() && !request.model.empty()) {
+            const auto loaded = models_.loaded();
+            fail(ErrorCode::kNotFound, "no model '" + request.model + "' is loaded" +
+                                           (loaded.empty() ? "; none is" : "; '" + loaded[0].id + "' is"));
         }
-        const auto begin = Clock::now();
-        forget_model();  // two full-size models rarely fit side by side
-        auto model =
-            load_sdxl_model(path, *backend_, compute, token, [&](std::uint64_t done, std::uint64_t total) {
-                report(progress, {Stage::kLoad, static_cast<double>(done), static_cast<double>(total)});
-            });
-        ModelInfo info;
-        info.id = request.id.empty() ? path.stem().string() : request.id;
-        info.path = path.string();
-        info.kind = "sdxl-base";
-        info.dtype = std::string(dtype_name(compute));
-        info.size_bytes = model->weight_bytes;
-        info.load_seconds = seconds_since(begin);
-        info.warnings = model->warnings;
-        const std::lock_guard lock(status_mutex_);
-        model_ = std::move(model);
-        model_info_ = info;
-        return info;
-    }
-
-    void forget_model() {
-        {
-            const std::lock_guard lock(status_mutex_);
-            model_.reset();
-            model_info_ = {};
-        }
-        backend_->release_cached_memory();
-    }
-
-    std::string model_to_use(const GenerationRequest& request) const {
-        if (!request.model.empty()) return request.model;
-        if (model_) return model_->path.string();
-        fail(ErrorCode::kInvalidRequest,
-             "no model: the request names none (model_name) and none is loaded; name one or load one first");
-    }
-
-    GenerationResult generate(const GenerationRequest& request, const CancelToken& token,
-                              const ProgressSink& progress) {
-        const auto begin = Clock::now();
-        GenerationResult result;
-        const ModelInfo info = load({model_to_use(request), request.precision, ""}, token, progress);
-        result.load_seconds = info.load_seconds;
-        result.warnings = info.warnings;
-        if (request.precision == Precision::kBF16 && model_->compute != DType::kBF16)
-            result.warnings.push_back("precision: the '" + std::string(backend_->name()) +
-                                      "' backend has no 16-bit type, float32 was used");
-        const Context ctx{*backend_, model_->compute, &token, nullptr};
-        require_memory(decode_peak_bytes(request.width, request.height, ctx.compute),
-                       host_memory().available_bytes, "decoding a picture of this size");
-        describe(request, result);
-        make_pictures(ctx, request, progress, result);
-        result.total_seconds = seconds_since(begin);
-        result.peak_memory_bytes = process_memory().peak_resident_bytes;
+        for (const JobStatus& job : queue_.describe())
+            if (!result.models.empty() && job.state == JobStatus::State::kPaused)
+                result.warnings.push_back("a generation that was set aside will load it again");
+        ::malloc_trim(0);
         return result;
     }
 
-    void describe(const GenerationRequest& request, GenerationResult& result) const {
-        const SamplingPlan plan = plan_sampling(request, *model_);
-        result.guidance_scale = request.guidance_scale;
-        result.scheduler = plan.type;
-        result.karras_sigmas = plan.config.use_karras_sigmas;
-        result.timestep_spacing = plan.spacing();
-        result.rng = request.rng;
-        result.base_model = model_->path.string();
-        result.dtype = dtype_name(model_->compute);
-        result.device_name = "CPU: " + processor_name();
+    CleanupResult clean_up(const CleanupRequest& request) {
+        CleanupResult result;
+        const auto before = process_memory().resident_bytes;
+        if (request.unload_models) result.unloaded = models_.unload("");
+        backend_->release_cached_memory();
+        ::malloc_trim(0);
+        result.memory_used_bytes = process_memory().resident_bytes;
+        result.freed_bytes = before > result.memory_used_bytes ? before - result.memory_used_bytes : 0;
+        return result;
     }
 
-    void make_pictures(const Context& ctx, const GenerationRequest& request, const ProgressSink& progress,
-                       GenerationResult& result) {
-        auto begin = Clock::now();
-        report(progress, {Stage::kEncode, 0, 1});
-        const Conditioning conditioning = make_conditioning(ctx, *model_, request);
-        result.warnings.insert(result.warnings.end(), conditioning.warnings.begin(),
-                               conditioning.warnings.end());
-        result.encode_seconds = seconds_since(begin);
-        for (int index = 0; index < request.batch_size; ++index) {
-            const std::uint64_t seed = request.seed + static_cast<std::uint64_t>(index);
-            SdxlGeneration generation(*model_, request, conditioning, seed);
-            begin = Clock::now();
-            generation.prepare();
-            const double total = static_cast<double>(generation.steps()) * request.batch_size;
-            const double before = static_cast<double>(generation.steps()) * index;
-            report(progress, {Stage::kDenoise, before, total});
-            for (bool last = false; !last;) {
-                last = generation.step(ctx);
-                report(progress, {Stage::kDenoise, before + generation.steps_done(), total});
-            }
-            result.steps = generation.steps();
-            result.denoise_seconds += seconds_since(begin);
-            begin = Clock::now();
-            report(progress,
-                   {Stage::kDecode, static_cast<double>(index), static_cast<double>(request.batch_size)});
-            const Image image = to_image(generation.finish(ctx), request.width, request.height);
-            backend_->release_cached_memory();
-            result.decode_seconds += seconds_since(begin);
-            report(progress,
-                   {Stage::kWrite, static_cast<double>(index), static_cast<double>(request.batch_size)});
-            ctx.cancel->check();
-            result.images.push_back(write_picture(image, request, result, seed, index, config_.output_dir));
-        }
-    }
-
-    EngineConfig config_;
     std::unique_ptr<Backend> backend_;
+    ModelCache models_;
+    EngineParts parts_;
     JobQueue queue_;
-
-    mutable std::mutex status_mutex_;
-    std::shared_ptr<const SdxlModel> model_;  // written by the loop under the mutex, read by the loop without
-    ModelInfo model_info_;
-    std::string busy_with_;
-    std::shared_ptr<CancelToken> running_;
-
     std::thread loop_;  // last: starts when everything above is there
 };
 

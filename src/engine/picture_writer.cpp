@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
+#include <utility>
 
+#include "engine/checks.h"
 #include "image/png.h"
 #include "image/write_file.h"
 
@@ -29,21 +31,23 @@ std::string file_stem(const std::string& id) {
     return text;
 }
 
-std::filesystem::path picture_path(const GenerationRequest& request, std::uint64_t seed, int index,
-                                   const std::string& output_dir) {
-    if (request.save_path.empty()) {
-        // A name of ours never replaces an earlier picture: hosts use one session id for many requests.
-        const std::string stem = file_stem(request.id) + "_" + std::to_string(seed);
-        std::filesystem::path path = std::filesystem::path(output_dir) / (stem + ".png");
-        for (int again = 2; std::filesystem::exists(path); ++again)
-            path.replace_filename(stem + "-" + std::to_string(again) + ".png");
-        return path;
-    }
-    std::filesystem::path path = request.save_path;
+// <name>_<index>.png for the pictures after the first.
+std::filesystem::path numbered(std::filesystem::path path, int index) {
     if (path.extension().empty()) path += ".png";
     if (index == 0) return path;
     const std::string name = path.stem().string() + "_" + std::to_string(index) + path.extension().string();
     return path.replace_filename(name);
+}
+
+// A name of ours never replaces an earlier picture: hosts use one session id for many requests, and workers
+// share a folder.
+std::filesystem::path write_under_new_name(const std::string& stem, const EngineConfig& config,
+                                           std::span<const std::uint8_t> bytes) {
+    const auto folder = std::filesystem::absolute(config.output_dir);
+    std::filesystem::path path = folder / (stem + ".png");
+    for (int again = 2; !write_new_file_atomically(path, bytes); ++again)
+        path = folder / (stem + "-" + std::to_string(again) + ".png");
+    return path;
 }
 
 // The form that the A1111 web UI writes and reads.
@@ -67,16 +71,25 @@ std::string parameters_text(const GenerationRequest& request, const GenerationRe
 
 GeneratedImage write_picture(const Image& image, const GenerationRequest& request,
                              const GenerationResult& so_far, std::uint64_t seed, int index,
-                             const std::string& output_dir) {
+                             const EngineConfig& config) {
     GeneratedImage result;
     result.seed = seed;
     result.width = image.width;
     result.height = image.height;
-    result.encoded = encode_png(
+    if (request.keep_pixels) result.pixels = std::make_shared<Image>(image);
+    if (request.keep_pixels && request.save_path.empty()) return result;
+    auto encoded = encode_png(
         image, {{"parameters", parameters_text(request, so_far, seed)}, {"Software", "sdxl-worker"}});
-    const auto path = std::filesystem::absolute(picture_path(request, seed, index, output_dir));
-    write_file_atomically(path, result.encoded);
-    result.path = path.string();
+    if (request.save_path.empty()) {
+        result.path =
+            write_under_new_name(file_stem(request.id) + "_" + std::to_string(seed), config, encoded)
+                .string();
+    } else {
+        const auto path = numbered(save_path_of(request, config), index);
+        write_file_atomically(path, encoded);
+        result.path = path.string();
+    }
+    if (request.return_image_data) result.encoded = std::move(encoded);
     return result;
 }
 

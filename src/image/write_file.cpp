@@ -1,11 +1,11 @@
 #include "image/write_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <string>
 #include <system_error>
 
@@ -14,40 +14,103 @@
 namespace sdxl {
 namespace {
 
-[[noreturn]] void cannot_write(const std::filesystem::path& path, const std::string& reason) {
+namespace fs = std::filesystem;
+
+[[noreturn]] void cannot_write(const fs::path& path, const std::string& reason) {
     fail(ErrorCode::kIo, "cannot write " + path.string() + ": " + reason);
 }
 
 // Differs for every file that is written at once, also by the worker of another device.
-std::string temporary_suffix() {
+fs::path temporary_name(const fs::path& path) {
     static std::atomic<unsigned> count{0};
-    return "." + std::to_string(::getpid()) + ".part" + std::to_string(count.fetch_add(1));
+    fs::path name = path;
+    name += "." + std::to_string(::getpid()) + ".part" + std::to_string(count.fetch_add(1));
+    return name;
 }
+
+// A complete file beside `path` that does not have its name yet: without any name where the file system
+// knows such files, else under a temporary one. What has no final name goes with it.
+class PendingFile {
+  public:
+    PendingFile(const fs::path& path, std::span<const std::uint8_t> bytes) : path_(path) {
+        const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+        std::error_code error;
+        fs::create_directories(folder, error);
+        if (error) cannot_write(path, error.message());
+        constexpr mode_t kMode = 0666;
+        file_ = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode);
+        if (file_ < 0) {
+            temporary_ = temporary_name(path);
+            file_ = ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kMode);
+        }
+        if (file_ < 0) {
+            temporary_.clear();
+            cannot_write(path, std::strerror(errno));
+        }
+        write_all(bytes);
+    }
+    ~PendingFile() {
+        ::close(file_);
+        if (!temporary_.empty()) ::unlink(temporary_.c_str());
+    }
+    PendingFile(const PendingFile&) = delete;
+    PendingFile& operator=(const PendingFile&) = delete;
+
+    // Takes the name if nobody has it.
+    bool take_new_name(const fs::path& name) {
+        if (link_to(name) == 0) return true;
+        if (errno != EEXIST) cannot_write(path_, std::strerror(errno));
+        return false;
+    }
+
+    // Takes the path in place of what is there.
+    void replace() {
+        if (take_new_name(path_)) return;
+        if (temporary_.empty()) {
+            fs::path name = temporary_name(path_);
+            if (link_to(name) != 0) cannot_write(path_, std::strerror(errno));
+            temporary_ = std::move(name);
+        }
+        if (::rename(temporary_.c_str(), path_.c_str()) != 0) cannot_write(path_, std::strerror(errno));
+        temporary_.clear();
+    }
+
+  private:
+    int link_to(const fs::path& name) const {
+        if (!temporary_.empty()) return ::link(temporary_.c_str(), name.c_str());
+        const std::string descriptor = "/proc/self/fd/" + std::to_string(file_);
+        return ::linkat(AT_FDCWD, descriptor.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW);
+    }
+
+    void write_all(std::span<const std::uint8_t> bytes) {
+        while (!bytes.empty()) {
+            const ssize_t count = ::write(file_, bytes.data(), bytes.size());
+            if (count < 0 && errno == EINTR) continue;
+            if (count <= 0) {
+                const std::string reason = std::strerror(errno);
+                ::close(file_);
+                if (!temporary_.empty()) ::unlink(temporary_.c_str());
+                cannot_write(path_, reason);
+            }
+            bytes = bytes.subspan(static_cast<std::size_t>(count));
+        }
+    }
+
+    fs::path path_;
+    fs::path temporary_;  // "" while the file has no name at all
+    int file_ = -1;
+};
 
 }  // namespace
 
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-    std::error_code error;
-    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
-    if (error) cannot_write(path, error.message());
-    std::filesystem::path temporary = path;
-    temporary += temporary_suffix();
-    {
-        std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-        if (!file) cannot_write(path, std::strerror(errno));
-        file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-        file.close();
-        if (!file) {
-            const std::string reason = std::strerror(errno);
-            std::filesystem::remove(temporary, error);
-            cannot_write(path, reason);
-        }
-    }
-    std::filesystem::rename(temporary, path, error);
-    if (!error) return;
-    const std::string reason = error.message();
-    std::filesystem::remove(temporary, error);
-    cannot_write(path, reason);
+void write_file_atomically(const fs::path& path, std::span<const std::uint8_t> bytes) {
+    PendingFile(path, bytes).replace();
+}
+
+bool write_new_file_atomically(const fs::path& path, std::span<const std::uint8_t> bytes) {
+    std::error_code ignored;
+    if (fs::exists(fs::symlink_status(path, ignored))) return false;
+    return PendingFile(path, bytes).take_new_name(path);
 }
 
 }  // namespace sdxl

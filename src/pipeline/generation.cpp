@@ -43,11 +43,8 @@ Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const
             std::move(prompt.warnings)};
 }
 
-SdxlGeneration::SdxlGeneration(const SdxlModel& model, const GenerationRequest& request,
-                               const Conditioning& conditioning, std::uint64_t seed)
-    : model_(model),
-      conditioning_(conditioning),
-      steps_(request.steps),
+SdxlGeneration::SdxlGeneration(const SdxlModel& model, const GenerationRequest& request, std::uint64_t seed)
+    : init_image_(request.init_image),
       guidance_scale_(static_cast<float>(request.guidance_scale)),
       guidance_(request.guidance_scale > 1.0),
       latent_height_(request.height / kPixelsPerLatent),
@@ -55,17 +52,52 @@ SdxlGeneration::SdxlGeneration(const SdxlModel& model, const GenerationRequest& 
       noise_(make_noise_source(request.rng, seed)) {
     const SamplingPlan plan = plan_sampling(request, model);
     scheduler_ = make_scheduler(plan.type, plan.config);
-    scheduler_->set_timesteps(steps_);
-    steps_ = static_cast<int>(scheduler_->timesteps().size());
+    scheduler_->set_timesteps(request.steps);
+    last_step_ = static_cast<int>(scheduler_->timesteps().size());
+    if (!init_image_) return;
+    if (init_image_->width != request.width || init_image_->height != request.height)
+        fail(ErrorCode::kUnsupported,
+             "the initial image has " + std::to_string(init_image_->width) + " x " +
+                 std::to_string(init_image_->height) + " pixels and the picture is to have " +
+                 std::to_string(request.width) + " x " + std::to_string(request.height) +
+                 ": this worker does not resize yet; ask for the image's size");
+    // diffusers, pipeline_stable_diffusion_xl_img2img.py, get_timesteps
+    first_step_ = last_step_ - std::min(static_cast<int>(last_step_ * request.strength), last_step_);
+    next_step_ = first_step_;
 }
 
-void SdxlGeneration::prepare(std::optional<std::vector<float>> noise) {
+// A sample of the image's latent distribution, scaled.
+std::vector<float> SdxlGeneration::encode_image(const Context& ctx, const SdxlModel& model) {
+    std::vector<float> pixels(init_image_->pixels.size());
+    std::transform(init_image_->pixels.begin(), init_image_->pixels.end(), pixels.begin(),
+                   [](std::uint8_t value) { return static_cast<float>(value) / 127.5F - 1.F; });
+    const Tensor image = ops::upload(ctx, pixels, {1, init_image_->height, init_image_->width, 3});
+    const LatentDistribution distribution = model.vae->encode(ctx, image);
+    const ops::PictureExtents extents{1, kLatentChannels, latent_height_, latent_width_};
+    std::vector<float> latents = ops::nhwc_to_nchw(distribution.mean, extents);
+    const std::vector<float> logvar = ops::nhwc_to_nchw(distribution.logvar, extents);
+    const std::vector<float> noise = noise_->normal(static_cast<std::int64_t>(latents.size()));
+    for (std::size_t i = 0; i < latents.size(); ++i)
+        latents[i] =
+            (latents[i] + std::exp(0.5F * logvar[i]) * noise[i]) * model.vae->config().scaling_factor;
+    return latents;
+}
+
+void SdxlGeneration::prepare(const Context& ctx, const SdxlModel& model,
+                             std::optional<std::vector<float>> noise) {
+    const std::vector<float> image = init_image_ ? encode_image(ctx, model) : std::vector<float>{};
     latents_ = noise ? std::move(*noise) : noise_->normal(kLatentChannels * latent_height_ * latent_width_);
+    if (init_image_) {
+        latents_ = done() ? image : scheduler_->add_noise(image, latents_, first_step_);
+        return;
+    }
     const float sigma = scheduler_->init_noise_sigma();
     for (float& value : latents_) value *= sigma;
 }
 
-std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const std::vector<float>& input) {
+std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const SdxlModel& model,
+                                                 const Conditioning& conditioning,
+                                                 const std::vector<float>& input) const {
     const std::int64_t halves = guidance_ ? 2 : 1;
     const ops::PictureExtents extents{1, kLatentChannels, latent_height_, latent_width_};
     const std::vector<float> pixels = ops::nchw_to_nhwc(input, extents);
@@ -76,7 +108,7 @@ std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const std::
     const std::vector<float> timesteps(static_cast<std::size_t>(halves),
                                        scheduler_->timesteps()[static_cast<std::size_t>(next_step_)]);
     std::vector<float> predicted =
-        ops::download(ctx, model_.unet->forward(ctx, latent, timesteps, conditioning_.unet));
+        ops::download(ctx, model.unet->forward(ctx, latent, timesteps, conditioning.unet));
     if (guidance_) {
         // Ho and Salimans, "Classifier-Free Diffusion Guidance", 2022; the first half is the negative
         // prompt's.
@@ -88,20 +120,20 @@ std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const std::
     return ops::nhwc_to_nchw(predicted, extents);
 }
 
-bool SdxlGeneration::step(const Context& ctx) {
+void SdxlGeneration::step(const Context& ctx, const SdxlModel& model, const Conditioning& conditioning) {
     const std::vector<float> input = scheduler_->scale_model_input(latents_, next_step_);
-    const std::vector<float> predicted = predict_noise(ctx, input);
+    const std::vector<float> predicted = predict_noise(ctx, model, conditioning, input);
     latents_ = scheduler_->step(predicted, next_step_, latents_, *noise_);
-    return ++next_step_ == steps_;
+    ++next_step_;
 }
 
-std::vector<float> SdxlGeneration::finish(const Context& ctx) {
+std::vector<float> SdxlGeneration::finish(const Context& ctx, const SdxlModel& model) const {
     require_finite(latents_, "the latent picture");
     const ops::PictureExtents extents{1, kLatentChannels, latent_height_, latent_width_};
     std::vector<float> scaled = ops::nchw_to_nhwc(latents_, extents);
-    for (float& value : scaled) value /= model_.vae->config().scaling_factor;
+    for (float& value : scaled) value /= model.vae->config().scaling_factor;
     const Tensor latent = ops::upload(ctx, scaled, {1, latent_height_, latent_width_, kLatentChannels});
-    std::vector<float> pixels = ops::download(ctx, model_.vae->decode(ctx, latent));  // [1, H, W, 3] in -1..1
+    std::vector<float> pixels = ops::download(ctx, model.vae->decode(ctx, latent));  // [1, H, W, 3] in -1..1
     require_finite(pixels, "the decoded picture");
     for (float& value : pixels) value = std::clamp(value / 2.F + 0.5F, 0.F, 1.F);
     return pixels;

@@ -1,9 +1,10 @@
 // SdxlGeneration: one picture being made, resumable between steps.
 //
-// prepare(), then step() until it says that it was the last, then finish(). The state between calls is a few
-// host arrays and the prompt's embeddings; nothing of it lives in the model, so generations can take turns on
-// one model, and a picture does not depend on what ran in between. Latents are host arrays in torch's order,
-// [1, 4, h, w]. Errors: Failure; kCancelled and kDeadlineExceeded within one op of the token being raised.
+// prepare(), then step() while steps are left, then finish(). The state between calls is a few host arrays;
+// nothing of it lives in the model, so generations can take turns, the model may be unloaded and loaded again
+// between two steps, and a picture does not depend on what ran in between. Latents are host arrays in torch's
+// order, [1, 4, h, w]. Errors: Failure; kCancelled and kDeadlineExceeded within one op of the token being
+// raised.
 #pragma once
 
 #include <cstdint>
@@ -41,28 +42,32 @@ Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const
 
 class SdxlGeneration {
   public:
-    // The model and the conditioning must outlive it.
-    SdxlGeneration(const SdxlModel& model, const GenerationRequest& request, const Conditioning& conditioning,
-                   std::uint64_t seed);
+    // Every call is given the same model (or the same one loaded again) and the same conditioning.
+    SdxlGeneration(const SdxlModel& model, const GenerationRequest& request, std::uint64_t seed);
 
-    // Draws the first noise, or takes `noise` [1, 4, h, w] (standard normal).
-    void prepare(std::optional<std::vector<float>> noise = std::nullopt);
-    // One step of the scheduler. True if it was the last. REQUIRES: prepare() was called, steps are left.
-    bool step(const Context& ctx);
-    // The picture in 0..1, [H, W, 3] interleaved. REQUIRES: all steps are done.
-    std::vector<float> finish(const Context& ctx);
+    // Draws the first noise, or takes `noise` [1, 4, h, w] (standard normal). With an initial image it lies
+    // over that, and the steps before the strength are left out.
+    void prepare(const Context& ctx, const SdxlModel& model,
+                 std::optional<std::vector<float>> noise = std::nullopt);
+    // One step of the scheduler. REQUIRES: prepare() was called, !done().
+    void step(const Context& ctx, const SdxlModel& model, const Conditioning& conditioning);
+    // The picture in 0..1, [H, W, 3] interleaved. REQUIRES: done().
+    std::vector<float> finish(const Context& ctx, const SdxlModel& model) const;
 
-    int steps_done() const { return next_step_; }
-    int steps() const { return steps_; }
+    bool done() const { return next_step_ == last_step_; }
+    int steps_done() const { return next_step_ - first_step_; }
+    int steps() const { return last_step_ - first_step_; }
     const std::vector<float>& latents() const { return latents_; }
 
   private:
-    std::vector<float> predict_noise(const Context& ctx, const std::vector<float>& input);
+    std::vector<float> encode_image(const Context& ctx, const SdxlModel& model);
+    std::vector<float> predict_noise(const Context& ctx, const SdxlModel& model,
+                                     const Conditioning& conditioning, const std::vector<float>& input) const;
 
-    const SdxlModel& model_;
-    const Conditioning& conditioning_;
-    int steps_;
+    int first_step_ = 0;
     int next_step_ = 0;
+    int last_step_ = 0;
+    std::shared_ptr<const Image> init_image_;
     float guidance_scale_;
     bool guidance_;
     std::int64_t latent_height_;

@@ -59,9 +59,8 @@ fs::path newest_snapshot(const fs::path& cache) {
     return newest_time ? newest : newest / "*";
 }
 
-// Every place to look, in order.
+// Every place in the models folder to look at, in order.
 std::vector<fs::path> places(const std::string& name, const fs::path& models_dir) {
-    if (fs::path(name).is_absolute()) return {name};
     const std::string with_extension = name + std::string(kExtension);
     std::vector<fs::path> found{models_dir / name, models_dir / with_extension};
     const std::size_t slash = name.find('/');
@@ -73,7 +72,6 @@ std::vector<fs::path> places(const std::string& name, const fs::path& models_dir
         const std::string cache = std::string(kHubPrefix) + name.substr(0, slash) + "--" + model;
         found.push_back(newest_snapshot(models_dir / cache));
     }
-    found.push_back(fs::path(name));
     return found;
 }
 
@@ -84,19 +82,22 @@ std::string hub_id(std::string folder) {
     return dashes == std::string::npos ? folder : folder.replace(dashes, 2, "/");
 }
 
-// Names under which the models in `models_dir` can be asked for.
-std::set<std::string> available(const fs::path& models_dir) {
-    std::set<std::string> names;
-    for (const auto& path : entries(models_dir)) {
-        const std::string file = path.filename().string();
-        if (path.extension() == kExtension) names.insert(path.stem().string());
-        if (file.starts_with(kHubPrefix)) names.insert(hub_id(file));
-        if (is_there(path / "model_index.json")) names.insert(file);
-        for (const auto& inner : entries(path))
-            if (inner.extension() == kExtension || is_there(inner / "model_index.json"))
-                names.insert(file + "/" + inner.filename().string());
-    }
-    return names;
+// `place` itself, and what lies in it, may be a link only to what is in the models folder too.
+void require_inside(const fs::path& place, const std::string& name, const fs::path& models_dir) {
+    std::error_code error;
+    const fs::path root = fs::weakly_canonical(fs::absolute(models_dir), error);
+    const auto inside = [&](const fs::path& path) {
+        const fs::path real = fs::canonical(path, error);
+        return !error && lies_in(real, root);
+    };
+    bool all = inside(place);
+    if (all && fs::is_directory(place, error))
+        for (fs::recursive_directory_iterator at(place, error), end; all && at != end; at.increment(error))
+            all = !at->is_symlink(error) || inside(at->path());
+    if (!all)
+        fail(ErrorCode::kInvalidRequest,
+             "the model " + quoted_name(name) + " leads out of the models folder '" + models_dir.string() +
+                 "'; put the files themselves there, or start the worker with the folder they are in");
 }
 
 std::string lower(std::string text) {
@@ -127,7 +128,7 @@ std::optional<std::string> nearest(const std::string& name, const std::set<std::
                             const fs::path& models_dir) {
     std::string message = "there is no model " + quoted_name(name) + "; looked at ";
     for (std::size_t i = 0; i < tried.size(); ++i) message += (i > 0 ? ", '" : "'") + tried[i].string() + "'";
-    const auto names = available(models_dir);
+    const auto names = models_in(models_dir);
     if (names.empty())
         fail(ErrorCode::kNotFound,
              message + "; the models folder '" + models_dir.string() + "' holds no models");
@@ -146,11 +147,42 @@ std::optional<std::string> nearest(const std::string& name, const std::set<std::
 
 }  // namespace
 
-fs::path resolve_model(const std::string& name, const fs::path& models_dir) {
+std::set<std::string> models_in(const fs::path& models_dir) {
+    std::set<std::string> names;
+    for (const auto& path : entries(models_dir)) {
+        const std::string file = path.filename().string();
+        if (path.extension() == kExtension) names.insert(path.stem().string());
+        if (file.starts_with(kHubPrefix)) names.insert(hub_id(file));
+        if (is_there(path / "model_index.json")) names.insert(file);
+        for (const auto& inner : entries(path))
+            if (inner.extension() == kExtension || is_there(inner / "model_index.json"))
+                names.insert(file + "/" + inner.filename().string());
+    }
+    return names;
+}
+
+bool lies_in(const fs::path& path, const fs::path& folder) {
+    const auto [end, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+    return end == folder.end() || end->empty();  // a folder's path may end in '/'
+}
+
+fs::path resolve_model(const std::string& name, const fs::path& models_dir, bool confine) {
     check_name(name);
-    const auto tried = places(name, models_dir);
-    for (const auto& place : tried)
-        if (is_there(place)) return place;
+    const fs::path path(name);
+    std::vector<fs::path> tried;
+    if (path.is_relative()) tried = places(name, models_dir);
+    for (const auto& place : tried) {
+        if (!is_there(place)) continue;
+        require_inside(place, name, models_dir);
+        return place;
+    }
+    const bool is_path =
+        path.is_absolute() || name.find('/') != std::string::npos || path.extension() == kExtension;
+    if (is_path) {
+        tried.push_back(path);
+        if (confine && is_there(path)) require_inside(path, name, models_dir);
+        if (is_there(path)) return path;
+    }
     not_found(name, tried, models_dir);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 
 namespace sdxl {
@@ -10,10 +11,19 @@ namespace sdxl {
 //   an absolute path as it is;
 //   <models_dir>/<name>, also with .safetensors added;
 //   for a hub id "org/model": <models_dir>/model, also with .safetensors added, and the newest snapshot of a
-//   hub cache at <models_dir>/models--org--model; <name> from the working directory.
-// Relative names must not contain "..". Only looks whether something is there; open_checkpoint says whether
-// it is a model. Fails with kInvalidRequest for an empty name or one with "..", kNotFound with the places
-// that were tried, the models that are there and the nearest name.
-std::filesystem::path resolve_model(const std::string& name, const std::filesystem::path& models_dir);
+//   hub cache at <models_dir>/models--org--model;
+//   a path from the working directory, if it looks like one (it has a '/' or ends in .safetensors).
+// Relative names must not contain "..", and what a name finds in the models folder must not leave it by
+// links. With `confine`, neither may a path. Only looks whether something is there; open_checkpoint says
+// whether it is a model. Fails with kInvalidRequest for an empty name or one that leaves, kNotFound with the
+// places that were tried, the models that are there and the nearest name.
+std::filesystem::path resolve_model(const std::string& name, const std::filesystem::path& models_dir,
+                                    bool confine = false);
+
+// Names under which the models in `models_dir` can be asked for.
+std::set<std::string> models_in(const std::filesystem::path& models_dir);
+
+// Both without links and "..": `path` is `folder` or inside of it.
+bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder);
 
 }  // namespace sdxl

@@ -44,20 +44,27 @@ class EngineTest : public testing::Test {
         return request;
     }
 
+    template <class T, class Request>
+    Result<T> run(const Request& request, JobContext context = {}) {
+        std::promise<Result<T>> promise;
+        engine_->submit(request, std::move(context),
+                        JobDone<T>([&](Result<T> result) { promise.set_value(std::move(result)); }));
+        return promise.get_future().get();
+    }
     Result<GenerationResult> generate(const GenerationRequest& request,
                                       std::shared_ptr<CancelToken> token = std::make_shared<CancelToken>(),
                                       ProgressSink progress = nullptr) {
-        std::promise<Result<GenerationResult>> promise;
-        engine_->submit(request, std::move(token), std::move(progress),
-                        [&](Result<GenerationResult> result) { promise.set_value(std::move(result)); });
-        return promise.get_future().get();
+        JobContext context;
+        context.token = std::move(token);
+        context.progress = std::move(progress);
+        return run<GenerationResult>(request, std::move(context));
+    }
+    Result<ModelInfo> load(const std::string& model) {
+        return run<ModelInfo>(ModelLoadRequest{model, Precision::kAuto, ""});
     }
 
-    Result<ModelInfo> load(const std::string& model) {
-        std::promise<Result<ModelInfo>> promise;
-        engine_->submit(ModelLoadRequest{model, Precision::kAuto, ""}, std::make_shared<CancelToken>(),
-                        nullptr, [&](Result<ModelInfo> result) { promise.set_value(std::move(result)); });
-        return promise.get_future().get();
+    std::vector<std::uint8_t> pixels(const GeneratedImage& image) const {
+        return decode_png(read(image.path)).pixels;
     }
 
     static std::vector<std::uint8_t> read(const std::string& path) {
@@ -97,7 +104,7 @@ TEST_F(EngineTest, ModelIsKeptBetweenRequests) {
     auto second = generate(request());
     ASSERT_TRUE(second.ok());
     EXPECT_NE(first->images[0].path, second->images[0].path) << "the first picture was replaced";
-    EXPECT_EQ(first->images[0].encoded, second->images[0].encoded);
+    EXPECT_EQ(read(first->images[0].path), read(second->images[0].path));
     EXPECT_EQ(second->load_seconds, 0);
     ASSERT_EQ(engine_->status().models.size(), 1U);
     EXPECT_EQ(engine_->status().models[0].id, "micro");
@@ -113,7 +120,7 @@ TEST_F(EngineTest, BatchEqualsPicturesAskedForAlone) {
     alone_request.seed = 6;
     auto alone = generate(alone_request);
     ASSERT_TRUE(alone.ok());
-    EXPECT_EQ(decode_png(batch->images[1].encoded).pixels, decode_png(alone->images[0].encoded).pixels);
+    EXPECT_EQ(pixels(batch->images[1]), pixels(alone->images[0]));
     EXPECT_EQ(batch->images[1].seed, 6U);
 }
 
@@ -161,11 +168,10 @@ TEST_F(EngineTest, EveryJobIsAnsweredWhenTheEngineGoes) {
     for (int i = 0; i < 5; ++i) {
         auto long_request = request();
         long_request.steps = 500;
-        engine_->submit(long_request, std::make_shared<CancelToken>(), nullptr,
-                        [&](Result<GenerationResult> result) {
-                            EXPECT_FALSE(result.ok());
-                            ++answers;
-                        });
+        engine_->submit(long_request, {}, [&](const Result<GenerationResult>& result) {
+            EXPECT_FALSE(result.ok());
+            ++answers;
+        });
     }
     engine_.reset();
     EXPECT_EQ(answers.load(), 5);
@@ -185,6 +191,231 @@ TEST_F(EngineTest, Float32WhereAsked) {
     auto other = request();
     other.precision = Precision::kF32;
     EXPECT_EQ(generate(other)->dtype, "float32");
+}
+
+// A job that says when its n-th step is over, and another that is submitted then.
+class EnginePreemption : public EngineTest {
+  protected:
+    // Runs `request` at low priority and, after its second step, `other` at high priority.
+    std::pair<GenerationResult, GenerationResult> run_both(const GenerationRequest& request,
+                                                           const GenerationRequest& other) {
+        std::promise<Result<GenerationResult>> low;
+        std::promise<Result<GenerationResult>> high;
+        JobContext context;
+        context.priority = Priority::kLow;
+        context.wish.every = 1;
+        context.progress = [&, submitted = false](const ProgressEvent& event) mutable {
+            if (submitted || event.stage != Stage::kDenoise || event.done < 2) return;
+            submitted = true;
+            JobContext urgent;
+            urgent.priority = Priority::kHigh;
+            engine_->submit(other, urgent, [&](Result<GenerationResult> result) {
+                order_.push_back("high");
+                high.set_value(std::move(result));
+            });
+        };
+        engine_->submit(request, context, [&](Result<GenerationResult> result) {
+            order_.push_back("low");
+            low.set_value(std::move(result));
+        });
+        auto first = low.get_future().get();
+        auto second = high.get_future().get();
+        EXPECT_TRUE(first.ok()) << first.error().message;
+        EXPECT_TRUE(second.ok()) << second.error().message;
+        return {*first, *second};
+    }
+    std::vector<std::string> order_;
+};
+
+TEST_F(EnginePreemption, ThePictureIsTheSameAloneAndPreempted) {
+    auto one = request();
+    one.steps = 6;
+    auto two = request();
+    two.seed = 77;
+    const auto alone = pixels(generate(one)->images[0]);
+    const auto other_alone = pixels(generate(two)->images[0]);
+    const auto [low, high] = run_both(one, two);
+    EXPECT_EQ(order_, (std::vector<std::string>{"high", "low"}));
+    EXPECT_EQ(pixels(low.images[0]), alone);
+    EXPECT_EQ(pixels(high.images[0]), other_alone);
+    EXPECT_EQ(engine_->status().counters.preemptions, 1U);
+    EXPECT_TRUE(low.warnings.empty());
+}
+
+TEST_F(EnginePreemption, AlsoWhenTheOtherNeedsAnotherModel) {
+    auto one = request();
+    one.steps = 6;
+    auto two = request();
+    two.precision = Precision::kF32;  // the same files, loaded in another type
+    const auto alone = pixels(generate(one)->images[0]);
+    const auto [low, high] = run_both(one, two);
+    EXPECT_EQ(order_, (std::vector<std::string>{"high", "low"}));
+    EXPECT_EQ(pixels(low.images[0]), alone);
+    EXPECT_EQ(high.dtype, "float32");
+    ASSERT_EQ(low.warnings.size(), 1U);
+    EXPECT_NE(low.warnings[0].find("loaded again"), std::string::npos);
+}
+
+TEST_F(EngineTest, StatusTellsWhatRunsAndWhatWaits) {
+    auto long_request = request();
+    long_request.steps = 500;
+    std::promise<void> stepped;
+    JobContext context;
+    context.id = "long";
+    context.wish.every = 1;
+    context.progress = [&, told = false](const ProgressEvent& event) mutable {
+        if (!told && event.stage == Stage::kDenoise && event.done >= 2) {
+            told = true;
+            stepped.set_value();
+        }
+    };
+    std::promise<void> ended;
+    engine_->submit(long_request, context, [&](const Result<GenerationResult>&) { ended.set_value(); });
+    JobContext waiting;
+    waiting.id = "next";
+    waiting.priority = Priority::kLow;
+    std::promise<ErrorCode> next;
+    engine_->submit(request(), waiting,
+                    [&](const Result<GenerationResult>& result) { next.set_value(result.error().code); });
+    stepped.get_future().wait();
+    const EngineStatus status = engine_->status();
+    ASSERT_EQ(status.jobs.size(), 2U);
+    EXPECT_EQ(status.jobs[0].id, "long");
+    EXPECT_EQ(status.jobs[0].state, JobStatus::State::kRunning);
+    ASSERT_TRUE(status.jobs[0].progress.has_value());
+    EXPECT_EQ(status.jobs[0].progress->stage, Stage::kDenoise);
+    EXPECT_EQ(status.jobs[0].progress->total, 500);
+    EXPECT_TRUE(status.jobs[0].progress->seconds_left.has_value());
+    EXPECT_EQ(status.jobs[1].id, "next");
+    EXPECT_EQ(status.waiting_by_priority, (std::array<int, kPriorities>{1, 0, 0, 0}));
+    waiting.token->cancel();
+    EXPECT_EQ(next.get_future().get(), ErrorCode::kCancelled);  // at once, not behind the long one
+    EXPECT_EQ(engine_->status().jobs.size(), 1U);
+    context.token->cancel();
+    ended.get_future().wait();
+}
+
+TEST_F(EngineTest, ProgressRisesToTheEndAndPreviewsAreSmallPictures) {
+    std::vector<ProgressEvent> told;
+    JobContext context;
+    context.wish = {2, true};
+    context.progress = [&](const ProgressEvent& event) { told.push_back(event); };
+    auto two = request();
+    two.steps = 5;
+    two.batch_size = 2;
+    ASSERT_TRUE(run<GenerationResult>(two, context).ok());
+    int previews = 0;
+    std::vector<double> steps;
+    for (std::size_t i = 0; i < told.size(); ++i) {
+        EXPECT_GE(told[i].percent, i > 0 ? told[i - 1].percent : 0);
+        EXPECT_LE(told[i].percent, 100);
+        if (told[i].stage == Stage::kDenoise) steps.push_back(told[i].done);
+        if (!told[i].preview) continue;
+        ++previews;
+        EXPECT_EQ(told[i].preview->width, 8);
+    }
+    EXPECT_EQ(steps, (std::vector<double>{0, 2, 4, 5, 5, 7, 9, 10}));
+    EXPECT_EQ(previews, 8);
+    EXPECT_GT(told.back().percent, 80);
+}
+
+TEST_F(EngineTest, UnloadAndCleanup) {
+    ASSERT_TRUE(generate(request()).ok());
+    EXPECT_EQ(run<ModelUnloadResult>(ModelUnloadRequest{"nobody"}).error().code, ErrorCode::kNotFound);
+    const auto unloaded = run<ModelUnloadResult>(ModelUnloadRequest{"micro"});
+    ASSERT_TRUE(unloaded.ok());
+    EXPECT_EQ(unloaded->models, std::vector<std::string>{"micro"});
+    EXPECT_TRUE(engine_->status().models.empty());
+    EXPECT_TRUE(run<ModelUnloadResult>(ModelUnloadRequest{""})->models.empty());
+    ASSERT_TRUE(generate(request()).ok());
+    EXPECT_TRUE(run<CleanupResult>(CleanupRequest{})->unloaded.empty());
+    EXPECT_EQ(engine_->status().models.size(), 1U);
+    const auto cleaned = run<CleanupResult>(CleanupRequest{true});
+    EXPECT_EQ(cleaned->unloaded, std::vector<std::string>{"micro"});
+    EXPECT_GT(cleaned->memory_used_bytes, 0U);
+}
+
+TEST_F(EngineTest, ModelInfoReadsHeadersAndListsWhatIsThere) {
+    const auto one = engine_->model_info({SDXL_FIXTURES "/micro"});
+    ASSERT_TRUE(one.ok()) << one.error().message;
+    EXPECT_EQ(one->at(0).kind, "sdxl-base");
+    EXPECT_FALSE(one->at(0).loaded);
+    EXPECT_GT(one->at(0).size_bytes, 1000U);
+    EXPECT_EQ(engine_->model_info({"nobody"}).error().code, ErrorCode::kNotFound);
+    std::ofstream(folder_ / "models" / "broken.safetensors") << "not a model";
+    ASSERT_TRUE(load(SDXL_FIXTURES "/micro").ok());
+    const auto all = engine_->model_info({""});
+    ASSERT_TRUE(all.ok());
+    ASSERT_EQ(all->size(), 2U);
+    EXPECT_TRUE(all->at(0).loaded);
+    EXPECT_EQ(all->at(1).id, "broken");
+    EXPECT_FALSE(all->at(1).warnings.empty());
+}
+
+TEST_F(EngineTest, CheckFindsWhatWouldFail) {
+    EXPECT_TRUE(engine_->check(request()).empty());
+    auto bad = request();
+    bad.model = "nobody";
+    std::ofstream(folder_ / "file") << "x";
+    bad.save_path = (folder_ / "file" / "picture.png").string();
+    const auto errors = engine_->check(bad);
+    ASSERT_EQ(errors.size(), 2U);
+    EXPECT_EQ(errors[0].code, ErrorCode::kNotFound);
+    EXPECT_EQ(errors[1].code, ErrorCode::kIo);
+    EXPECT_EQ(files_in_output(), 0U);
+}
+
+TEST_F(EngineTest, KeptPixelsFeedTheNextAndNeedNoFile) {
+    auto first = request();
+    first.keep_pixels = true;
+    const auto made = generate(first);
+    ASSERT_TRUE(made.ok()) << made.error().message;
+    ASSERT_TRUE(made->images.at(0).pixels);
+    EXPECT_EQ(made->images[0].path, "");
+    EXPECT_EQ(files_in_output(), 0U);
+    auto second = request();
+    second.init_image = made->images[0].pixels;
+    second.strength = 0.5;
+    const auto next = generate(second);
+    ASSERT_TRUE(next.ok()) << next.error().message;
+    EXPECT_EQ(next->steps, 1);
+}
+
+TEST_F(EngineTest, ConfinementHoldsModelsAndPicturesInside) {
+    EngineConfig config;
+    config.models_dir = SDXL_FIXTURES;
+    config.output_dir = (folder_ / "out").string();
+    config.confine = true;
+    engine_ = make_engine(config);
+    auto inside = request();
+    inside.model = "micro";
+    inside.save_path = "sub/picture.png";
+    const auto made = generate(inside);
+    ASSERT_TRUE(made.ok()) << made.error().message;
+    EXPECT_EQ(made->images[0].path, fs::weakly_canonical(folder_ / "out/sub/picture.png"));
+    auto outside = inside;
+    outside.save_path = "../picture.png";
+    EXPECT_EQ(generate(outside).error().code, ErrorCode::kInvalidRequest);
+    fs::create_directory_symlink(folder_, folder_ / "out" / "link");
+    outside.save_path = "link/picture.png";
+    EXPECT_EQ(generate(outside).error().code, ErrorCode::kInvalidRequest);
+    outside = inside;
+    outside.model = "/etc/hostname";
+    EXPECT_EQ(generate(outside).error().code, ErrorCode::kInvalidRequest);
+}
+
+TEST_F(EngineTest, AModelThatChangesMeanwhileIsNotMixed) {
+    fs::copy(SDXL_FIXTURES "/micro", folder_ / "models" / "mine", fs::copy_options::recursive);
+    auto one = request();
+    one.model = "mine";
+    one.steps = 4;
+    const auto result = generate(one, std::make_shared<CancelToken>(), [&](const ProgressEvent& event) {
+        if (event.stage == Stage::kDenoise && event.done == 1)
+            std::ofstream(folder_ / "models" / "mine" / "model_index.json", std::ios::app) << " ";
+    });
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().code, ErrorCode::kInvalidModel);
+    EXPECT_NE(result.error().message.find("was changed"), std::string::npos) << result.error().message;
 }
 
 TEST(MakeEngine, RefusesWhatIsNotThere) {

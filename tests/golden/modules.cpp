@@ -265,12 +265,11 @@ void Checks::check_run() {
     request.width = static_cast<int>(extents.width * 8);
     request.height = static_cast<int>(extents.height * 8);
     const sdxl::Conditioning conditioning{condition(*model_.unet), {}};
-    sdxl::SdxlGeneration generation(model_, request, conditioning, 0);
-    generation.prepare(expected_.values("run.noise"));
-    while (!generation.step(ctx_)) {
-    }
+    sdxl::SdxlGeneration generation(model_, request, 0);
+    generation.prepare(ctx_, model_, expected_.values("run.noise"));
+    while (!generation.done()) generation.step(ctx_, model_, conditioning);
     compare("run.latent", generation.latents(), device_.limits.run_latent);
-    const Values pixels = generation.finish(ctx_);  // [H, W, 3]
+    const Values pixels = generation.finish(ctx_, model_);  // [H, W, 3]
     const Values image = sdxl::ops::nhwc_to_nchw(pixels, expected_.extents("run.image"));
     report("run.image", "max_abs", largest_difference(image, expected_.values("run.image")),
            device_.limits.run_image);

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "backend/onednn/onednn_backend.h"
+#include "pipeline/latent_preview.h"
 
 namespace {
 
@@ -38,11 +40,10 @@ class GenerationTest : public testing::Test {
     static std::vector<float> run(const GenerationRequest& request, std::uint64_t seed) {
         const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
         const Conditioning conditioning = make_conditioning(ctx, **model_, request);
-        SdxlGeneration generation(**model_, request, conditioning, seed);
-        generation.prepare();
-        while (!generation.step(ctx)) {
-        }
-        return generation.finish(ctx);
+        SdxlGeneration generation(**model_, request, seed);
+        generation.prepare(ctx, **model_);
+        while (!generation.done()) generation.step(ctx, **model_, conditioning);
+        return generation.finish(ctx, **model_);
     }
 
     static double difference(const std::vector<float>& a, const std::vector<float>& b) {
@@ -103,17 +104,16 @@ TEST_F(GenerationTest, AnotherGenerationInBetweenChangesNothing) {
     const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
     const auto alone = run(request(), 7);
     const Conditioning conditioning = make_conditioning(ctx, **model_, request());
-    SdxlGeneration first(**model_, request(), conditioning, 7);
-    SdxlGeneration second(**model_, request(), conditioning, 99);
-    first.prepare();
-    second.prepare();
-    bool last = false;
-    while (!last) {
-        last = first.step(ctx);
-        second.step(ctx);
+    SdxlGeneration first(**model_, request(), 7);
+    SdxlGeneration second(**model_, request(), 99);
+    first.prepare(ctx, **model_);
+    second.prepare(ctx, **model_);
+    while (!first.done()) {
+        first.step(ctx, **model_, conditioning);
+        second.step(ctx, **model_, conditioning);
     }
-    second.finish(ctx);
-    EXPECT_EQ(first.finish(ctx), alone);
+    second.finish(ctx, **model_);
+    EXPECT_EQ(first.finish(ctx, **model_), alone);
 }
 
 TEST_F(GenerationTest, OddLatentSizes) {
@@ -136,15 +136,60 @@ TEST_F(GenerationTest, CancelStopsInsideAStep) {
     CancelToken token;
     const Context ctx{*backend_, DType::kF32, &token, nullptr};
     const Conditioning conditioning = make_conditioning(ctx, **model_, request());
-    SdxlGeneration generation(**model_, request(), conditioning, 7);
-    generation.prepare();
+    SdxlGeneration generation(**model_, request(), 7);
+    generation.prepare(ctx, **model_);
     token.cancel();
     try {
-        generation.step(ctx);
+        generation.step(ctx, **model_, conditioning);
         FAIL() << "went on";
     } catch (const Failure& failure) {
         EXPECT_EQ(failure.error().code, ErrorCode::kCancelled);
     }
+}
+
+// A picture whose latents are decoded again is nearly itself.
+std::shared_ptr<const Image> some_image(const std::vector<float>& values, const GenerationRequest& request) {
+    return std::make_shared<Image>(to_image(values, request.width, request.height));
+}
+
+TEST_F(GenerationTest, StrengthZeroIsTheImageThroughTheVaeWhateverTheSteps) {
+    auto other = request();
+    other.init_image = some_image(run(request(), 7), request());
+    other.strength = 0;
+    const auto once = run(other, 1);
+    other.steps = 9;
+    EXPECT_EQ(run(other, 1), once);
+    other.prompt = "other";
+    EXPECT_EQ(run(other, 1), once);
+    // A strength makes steps, and those follow the prompt.
+    other.strength = 0.5;
+    EXPECT_GT(difference(run(other, 1), once), 1e-4);
+}
+
+TEST_F(GenerationTest, StrengthIsThePartOfTheStepsThatIsMade) {
+    auto other = request();
+    other.steps = 10;
+    other.init_image = some_image(run(request(), 7), request());
+    for (const auto& [strength, steps] : {std::pair{0.0, 0}, {0.3, 3}, {0.55, 5}, {1.0, 10}}) {
+        other.strength = strength;
+        EXPECT_EQ(SdxlGeneration(**model_, other, 1).steps(), steps) << strength;
+    }
+    other.width += 8;
+    EXPECT_THROW(SdxlGeneration(**model_, other, 1), Failure);
+}
+
+TEST(LatentPreview, IsThePictureOfTheFitAndNeverFailsOnBadNumbers) {
+    std::vector<float> latents(4 * 6, 0.F);
+    latents[0] = std::numeric_limits<float>::quiet_NaN();
+    latents[1] = 1e30F;
+    const Image preview = latent_preview(latents, 2, 3);
+    EXPECT_EQ(preview.width, 3);
+    EXPECT_EQ(preview.height, 2);
+    EXPECT_EQ(preview.pixels.size(), 18U);
+    // Zero latents are nearly mid-grey: the bias is all there is.
+    EXPECT_NEAR(preview.pixels[17], 127, 3);
+    EXPECT_EQ(preview.pixels[0], 0);
+    EXPECT_EQ(preview.pixels[3], 255);
 }
 
 TEST(ToImage, RoundsToNearest) {

@@ -1,0 +1,138 @@
+#include "engine/checks.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "device/host.h"
+#include "pipeline/memory_check.h"
+#include "weights/checkpoint.h"
+#include "weights/resolve_model.h"
+
+namespace sdxl {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint64_t size_on_disk(const fs::path& path) {
+    std::error_code ignored;
+    if (!fs::is_directory(path, ignored)) {
+        const auto size = fs::file_size(path, ignored);
+        return ignored ? 0 : size;
+    }
+    std::uint64_t sum = 0;
+    for (fs::recursive_directory_iterator at(path, ignored), end; at != end; at.increment(ignored))
+        if (at->is_regular_file(ignored) && at->path().extension() == ".safetensors")
+            sum += at->file_size(ignored);
+    return sum;
+}
+
+ModelInfo describe_model(const std::string& id, const fs::path& path) {
+    const Checkpoint checkpoint = open_checkpoint(path);
+    ModelInfo info;
+    info.id = id;
+    info.path = path.string();
+    info.kind = "sdxl-" + std::string(model_kind_name(checkpoint.kind));
+    info.size_bytes = size_on_disk(path);
+    info.warnings = checkpoint.warnings;
+    return info;
+}
+
+const ModelInfo* find_loaded(const std::vector<ModelInfo>& loaded, const std::string& name) {
+    const auto found = std::find_if(loaded.begin(), loaded.end(), [&](const ModelInfo& info) {
+        return info.id == name || info.path == name;
+    });
+    return found == loaded.end() ? nullptr : &*found;
+}
+
+// The nearest folder above that is there can be written to.
+void require_writable(const fs::path& file) {
+    std::error_code ignored;
+    fs::path folder = file.parent_path();
+    while (!folder.empty() && !fs::exists(folder, ignored) && folder != folder.parent_path())
+        folder = folder.parent_path();
+    if (!fs::is_directory(folder, ignored))
+        fail(ErrorCode::kIo, "cannot write " + file.string() + ": " + folder.string() + " is no folder");
+    if (::access(folder.c_str(), W_OK) != 0)
+        fail(ErrorCode::kIo,
+             "cannot write " + file.string() + ": no permission to write to " + folder.string());
+}
+
+template <class Look>
+void collect(std::vector<Error>& errors, Look look) {
+    try {
+        look();
+    } catch (...) {
+        errors.push_back(current_error());
+    }
+}
+
+}  // namespace
+
+std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const EngineConfig& config,
+                                       const std::vector<ModelInfo>& loaded) {
+    if (!request.model.empty()) {
+        if (const ModelInfo* info = find_loaded(loaded, request.model)) return {*info};
+        const auto path = resolve_model(request.model, config.models_dir, config.confine);
+        if (const ModelInfo* info = find_loaded(loaded, path.string())) return {*info};
+        return {describe_model(request.model, path)};
+    }
+    std::vector<ModelInfo> all = loaded;
+    for (const auto& name : models_in(config.models_dir)) {
+        ModelInfo info;
+        info.id = name;
+        try {
+            const auto path = resolve_model(name, config.models_dir, config.confine);
+            if (find_loaded(loaded, path.string()) != nullptr) continue;
+            info.path = path.string();
+            info = describe_model(name, path);
+        } catch (...) {
+            info.warnings = {current_error().message};
+        }
+        all.push_back(std::move(info));
+    }
+    return all;
+}
+
+std::vector<Error> check_generation(const GenerationRequest& request, const EngineConfig& config,
+                                    const std::vector<ModelInfo>& loaded, DType compute) {
+    std::vector<Error> errors;
+    collect(errors, [&] {
+        if (request.model.empty() && loaded.empty())
+            fail(ErrorCode::kInvalidRequest,
+                 "no model: the request names none (model_name) and none is loaded; name one or load one "
+                 "first");
+        if (request.model.empty()) return;
+        const auto checkpoint =
+            open_checkpoint(resolve_model(request.model, config.models_dir, config.confine));
+        if (checkpoint.kind != ModelKind::kBase)
+            fail(ErrorCode::kUnsupported, "the model '" + request.model + "' is an SDXL " +
+                                              std::string(model_kind_name(checkpoint.kind)) +
+                                              " model; this worker runs base models");
+    });
+    collect(errors, [&] {
+        require_memory(decode_peak_bytes(request.width, request.height, compute),
+                       host_memory().available_bytes, "decoding a picture of this size");
+    });
+    collect(errors, [&] {
+        require_writable(request.save_path.empty() ? fs::absolute(fs::path(config.output_dir) / "picture.png")
+                                                   : save_path_of(request, config));
+    });
+    return errors;
+}
+
+fs::path save_path_of(const GenerationRequest& request, const EngineConfig& config) {
+    if (!config.confine) return fs::absolute(request.save_path);
+    const fs::path root = fs::weakly_canonical(fs::absolute(config.output_dir));
+    const fs::path path = fs::weakly_canonical(root / request.save_path);
+    if (!lies_in(path, root))
+        fail(ErrorCode::kInvalidRequest,
+             "the picture's path '" + request.save_path +
+                 "' leaves the output folder; this worker is confined to it: give "
+                 "a path inside of " +
+                 root.string());
+    return path;
+}
+
+}  // namespace sdxl

@@ -1,0 +1,30 @@
+// One generation as a job that is advanced unit by unit: load, encode, each step, decode and write of each
+// picture.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "engine/engine.h"
+#include "engine/job_queue.h"
+#include "engine/model_cache.h"
+
+namespace sdxl {
+
+// What the tasks of one engine share. Outlives them.
+struct EngineParts {
+    EngineConfig config;
+    Backend& backend;
+    ModelCache& models;
+    std::atomic<std::uint64_t> pictures{0};
+    std::atomic<std::uint64_t> steps{0};
+
+    // The element type for a request's precision.
+    DType compute_type(Precision precision) const;
+};
+
+std::unique_ptr<Task> make_generation_task(EngineParts& parts, GenerationRequest request, JobContext context,
+                                           JobDone<GenerationResult> done);
+
+}  // namespace sdxl
