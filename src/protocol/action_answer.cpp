@@ -1,6 +1,7 @@
 // Answers of {"action", ...}: success, error and data in camelCase, since their hosts bind names ignoring
 // case but not underscores.
 #include <string>
+#include <utility>
 
 #include "core/base64.h"
 #include "protocol/answers.h"
@@ -14,14 +15,14 @@ constexpr const char* kGpuId = "cpu";
 
 }  // namespace
 
-std::string action_line(const ReplyTo& to, OrderedJson data, const Error* error,
+std::string action_line(const AnswerContext& context, OrderedJson data, const Error* error,
                         const std::vector<std::string>& warnings) {
     OrderedJson line;
     line["success"] = error == nullptr;
     line["error"] = error == nullptr ? OrderedJson(nullptr) : OrderedJson(error->message);
     line["data"] = std::move(data);
     line["warnings"] = warnings;
-    if (!to.id.empty()) line[to.id_name] = id_of(to);
+    if (!context.to.id.empty()) line[context.to.id_name] = id_of(context.to);
     if (error != nullptr) {
         line["error_code"] = error_code_name(error->code);
         if (!error->pointer.empty()) line["error_pointer"] = error->pointer;
@@ -63,28 +64,58 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
     return data;
 }
 
+OrderedJson action_batch(const ReplyTo& to, const BatchResult& result) {
+    OrderedJson results = OrderedJson::array();
+    OrderedJson images = OrderedJson::array();
+    int succeeded = 0;
+    double seconds = 0;
+    for (std::size_t i = 0; i < result.items.size(); ++i) {
+        const auto& [item, warnings] = result.items[i];
+        OrderedJson one = {{"index", i},
+                           {"success", item.ok()},
+                           {"error", nullptr},
+                           {"data", nullptr},
+                           {"warnings", warnings}};
+        if (item.ok()) {
+            ++succeeded;
+            seconds += item->total_seconds;
+            one["data"] = action_generation(to, *item);
+            for (const GeneratedImage& image : item->images) images.push_back(image.path);
+            for (const auto& warning : item->warnings) one["warnings"].push_back(warning);
+        } else {
+            one["error"] = item.error().message;
+            one["error_code"] = error_code_name(item.error().code);
+            if (!item.error().pointer.empty()) one["error_pointer"] = item.error().pointer;
+        }
+        results.push_back(std::move(one));
+    }
+    return {{"images", std::move(images)},      {"results", std::move(results)},
+            {"succeeded", succeeded},           {"failed", static_cast<int>(result.items.size()) - succeeded},
+            {"generationTimeSeconds", seconds}, {"gpuId", kGpuId}};
+}
+
+OrderedJson action_stages(const ReplyTo& to, const StagesResult& result) {
+    OrderedJson data = action_generation(to, result.stages.back().result);
+    double seconds = 0;
+    OrderedJson stages = OrderedJson::array();
+    for (const StageResult& stage : result.stages) {
+        seconds += stage.result.total_seconds;
+        stages.push_back({{"name", stage.name},
+                          {"steps", stage.result.steps},
+                          {"generationTimeSeconds", stage.result.total_seconds}});
+    }
+    data["stages"] = std::move(stages);
+    data["generationTimeSeconds"] = seconds;
+    return data;
+}
+
 OrderedJson action_model(const ModelInfo& model) {
     return {{"modelId", model.id},
             {"loadTimeSeconds", model.load_seconds},
             {"modelSizeBytes", model.size_bytes},
             {"modelPath", model.path},
-            {"modelType", model.kind},
-            {"dtype", model.dtype},
-            {"gpuId", kGpuId}};
-}
-
-OrderedJson action_status(const EngineStatus& status) {
-    OrderedJson models = OrderedJson::array();
-    for (const ModelInfo& model : status.models) models.push_back(action_model(model));
-    return {{"status", status.busy_with.empty() ? "ready" : "busy"},
-            {"device", status.device},
-            {"deviceName", status.device_name},
-            {"backend", status.backend},
-            {"memoryTotalBytes", status.memory_total_bytes},
-            {"memoryUsedBytes", status.memory_used_bytes},
-            {"models", std::move(models)},
-            {"busyWith", status.busy_with.empty() ? OrderedJson(nullptr) : OrderedJson(status.busy_with)},
-            {"waiting", status.waiting},
+            {"modelType", or_null(model.kind)},
+            {"dtype", or_null(model.dtype)},
             {"gpuId", kGpuId}};
 }
 

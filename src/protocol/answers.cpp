@@ -3,8 +3,44 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <utility>
 
 namespace sdxl {
+namespace {
+
+bool is_action(const AnswerContext& context) {
+    return context.to.envelope == EnvelopeKind::kAction;
+}
+
+std::vector<std::string> joined(std::vector<std::string> first, const std::vector<std::string>& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
+}
+
+// A success with data that is shaped for the envelope already.
+std::string success(const AnswerContext& context, OrderedJson data,
+                    const std::vector<std::string>& more_warnings = {}) {
+    const auto warnings = joined(context.warnings, more_warnings);
+    return is_action(context) ? action_line(context, std::move(data), nullptr, warnings)
+                              : message_line(context, std::move(data), nullptr, warnings);
+}
+
+// Names what went wrong in a batch that did not fail as a whole.
+std::vector<std::string> failures_of(const BatchResult& result) {
+    std::vector<std::string> warnings;
+    for (std::size_t i = 0; i < result.items.size(); ++i) {
+        const auto& item = result.items[i];
+        const std::string name = "item " + std::to_string(i) + ": ";
+        for (const auto& warning : item.warnings) warnings.push_back(name + warning);
+        if (item.result.ok())
+            for (const auto& warning : item.result->warnings) warnings.push_back(name + warning);
+        else
+            warnings.push_back(name + item.result.error().message);
+    }
+    return warnings;
+}
+
+}  // namespace
 
 std::string to_line(const OrderedJson& answer) {
     return answer.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
@@ -15,6 +51,10 @@ OrderedJson id_of(const ReplyTo& to) {
     if (!to.id_is_number) return to.id;
     OrderedJson number = OrderedJson::parse(to.id, nullptr, false);
     return number.is_number() ? number : OrderedJson(to.id);
+}
+
+OrderedJson or_null(const std::string& text) {
+    return text.empty() ? OrderedJson(nullptr) : OrderedJson(text);
 }
 
 std::string timestamp() {
@@ -31,19 +71,18 @@ std::string timestamp() {
     return text;
 }
 
-std::vector<std::string> joined(const std::vector<std::string>& first,
-                                const std::vector<std::string>& second) {
-    std::vector<std::string> all = first;
-    all.insert(all.end(), second.begin(), second.end());
-    return all;
-}
-
 const std::vector<Feature>& features() {
     static const std::vector<Feature> all = {
         {"text_to_image", "textToImage", true},
         {"karras_sigmas", "karrasSigmas", true},
         {"philox_rng", "philoxRng", true},
         {"batch", "batch", true},
+        {"multi_stage", "multiStage", true},
+        {"progress", "progress", true},
+        {"preview", "preview", true},
+        {"priorities", "priorities", true},
+        {"cancel", "cancel", true},
+        {"validate", "validate", true},
         {"image_to_image", "imageToImage", false},
         {"inpainting", "inpainting", false},
         {"lora", "lora", false},
@@ -58,46 +97,116 @@ const std::vector<Feature>& features() {
     return all;
 }
 
-std::string answer_error(const ReplyTo& to, const Error& error, const std::vector<std::string>& warnings,
-                         double seconds) {
-    return to.envelope == EnvelopeKind::kAction ? action_line(to, nullptr, &error, warnings)
-                                                : message_line(to, nullptr, &error, warnings, seconds);
+std::string answer_error(const AnswerContext& context, const Error& error) {
+    return is_action(context) ? action_line(context, nullptr, &error, context.warnings)
+                              : message_line(context, nullptr, &error, context.warnings);
 }
 
-std::string answer_generation(const ReplyTo& to, const GenerationResult& result,
-                              const std::vector<std::string>& warnings, double seconds) {
-    const auto all = joined(warnings, result.warnings);
-    return to.envelope == EnvelopeKind::kAction
-               ? action_line(to, action_generation(to, result), nullptr, all)
-               : message_line(to, message_generation(to, result), nullptr, all, seconds);
+std::string answer(const AnswerContext& context, const GenerationResult& result) {
+    return success(
+        context,
+        is_action(context) ? action_generation(context.to, result) : message_generation(context.to, result),
+        result.warnings);
 }
 
-std::string answer_model(const ReplyTo& to, const ModelInfo& model, const std::vector<std::string>& warnings,
-                         double seconds) {
-    const auto all = joined(warnings, model.warnings);
-    return to.envelope == EnvelopeKind::kAction
-               ? action_line(to, action_model(model), nullptr, all)
-               : message_line(to, message_model(model), nullptr, all, seconds);
+std::string answer(const AnswerContext& context, const BatchResult& result) {
+    OrderedJson data =
+        is_action(context) ? action_batch(context.to, result) : message_batch(context.to, result);
+    const auto warnings = joined(context.warnings, failures_of(result));
+    // A success unless nothing at all came of it.
+    Error first;
+    bool any = result.items.empty();
+    for (std::size_t i = result.items.size(); i-- > 0;) {
+        any = any || result.items[i].result.ok();
+        if (!result.items[i].result.ok()) first = result.items[i].result.error();
+    }
+    first.message = "every item failed; the first: " + first.message;
+    const Error* error = any ? nullptr : &first;
+    return is_action(context) ? action_line(context, std::move(data), error, warnings)
+                              : message_line(context, std::move(data), error, warnings);
 }
 
-std::string answer_status(const ReplyTo& to, const EngineStatus& status,
-                          const std::vector<std::string>& warnings, double seconds) {
-    return to.envelope == EnvelopeKind::kAction
-               ? action_line(to, action_status(status), nullptr, warnings)
-               : message_line(to, message_status(status), nullptr, warnings, seconds);
+std::string answer(const AnswerContext& context, const StagesResult& result) {
+    std::vector<std::string> warnings;
+    for (const StageResult& stage : result.stages)
+        for (const auto& warning : stage.result.warnings) warnings.push_back(stage.name + ": " + warning);
+    return success(
+        context, is_action(context) ? action_stages(context.to, result) : message_stages(context.to, result),
+        warnings);
 }
 
-std::string answer_capabilities(const ReplyTo& to, const EngineStatus& status,
-                                const std::vector<std::string>& warnings, double seconds) {
-    return to.envelope == EnvelopeKind::kAction
-               ? action_line(to, action_capabilities(status), nullptr, warnings)
-               : message_line(to, message_capabilities(status), nullptr, warnings, seconds);
+std::string answer(const AnswerContext& context, const ModelInfo& loaded) {
+    return success(context, is_action(context) ? action_model(loaded) : message_model(loaded),
+                   loaded.warnings);
 }
 
-std::string answer_done(const ReplyTo& to, const std::vector<std::string>& warnings, double seconds) {
-    const OrderedJson data = {{"status", "ok"}};
-    return to.envelope == EnvelopeKind::kAction ? action_line(to, data, nullptr, warnings)
-                                                : message_line(to, data, nullptr, warnings, seconds);
+std::string answer(const AnswerContext& context, const ModelUnloadResult& result) {
+    return success(context, {{"unloaded", result.models}}, result.warnings);
+}
+
+std::string answer(const AnswerContext& context, const std::vector<ModelInfo>& models) {
+    OrderedJson list = OrderedJson::array();
+    for (const ModelInfo& model : models) {
+        OrderedJson one = is_action(context) ? action_model(model) : message_model(model);
+        one["loaded"] = model.loaded;
+        one["warnings"] = model.warnings;
+        list.push_back(std::move(one));
+    }
+    return success(context, {{"models", std::move(list)}});
+}
+
+std::string answer(const AnswerContext& context, const CleanupResult& result) {
+    const bool action = is_action(context);
+    return success(context,
+                   {{"unloaded", result.unloaded},
+                    {action ? "freedBytes" : "freed_bytes", result.freed_bytes},
+                    {action ? "memoryUsedBytes" : "memory_used_bytes", result.memory_used_bytes}},
+                   result.warnings);
+}
+
+std::string answer(const AnswerContext& context, const WorkerStatus& status) {
+    return success(context, is_action(context) ? action_status(status) : message_status(status));
+}
+
+std::string answer_capabilities(const AnswerContext& context, const EngineStatus& status) {
+    return success(context, is_action(context) ? action_capabilities(status) : message_capabilities(status));
+}
+
+std::string answer_validation(const AnswerContext& context, const ValidateRequest& validated,
+                              const std::vector<Error>& more) {
+    std::vector<Finding> findings = validated.findings;
+    for (const Error& error : more) findings.push_back({error, {}, ""});
+    OrderedJson list = OrderedJson::array();
+    for (const Finding& finding : findings)
+        list.push_back({{"pointer", finding.error.pointer},
+                        {"code", error_code_name(finding.error.code)},
+                        {"message", finding.error.message},
+                        {"allowed", finding.allowed},
+                        {"nearest", or_null(finding.nearest)}});
+    OrderedJson summary = nullptr;
+    if (validated.request) {
+        const GenerationRequest& request = *validated.request;
+        summary = {{"width", request.width},      {"height", request.height},
+                   {"steps", request.steps},      {"seed", request.seed},
+                   {"batch", request.batch_size}, {"model", or_null(request.model)}};
+    }
+    OrderedJson data = {
+        {"valid", findings.empty()},
+        {"error", findings.empty() ? OrderedJson(nullptr) : OrderedJson(findings[0].error.message)},
+        {"warnings", validated.warnings}};
+    data[is_action(context) ? "validationDetails" : "validation_details"] = {{"findings", std::move(list)},
+                                                                             {"request", std::move(summary)}};
+    return success(context, std::move(data));
+}
+
+std::string answer_cancelled(const AnswerContext& context, const std::vector<std::string>& ids) {
+    OrderedJson list = OrderedJson::array();
+    for (const auto& id : ids) list.push_back(or_null(id));
+    return success(context, {{"cancelled", std::move(list)}});
+}
+
+std::string answer_done(const AnswerContext& context) {
+    return success(context, {{"status", "ok"}});
 }
 
 }  // namespace sdxl

@@ -1,5 +1,5 @@
-// What the answers of all envelopes share. Each envelope has one function per kind of data, in its own
-// naming.
+// What the answers of all envelopes share. Hosts of the message envelopes (1, 3 and 4) read snake_case, those
+// of the action envelope camelCase: each has one function per kind of data, named after its shape.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -16,25 +16,32 @@ using OrderedJson = nlohmann::ordered_json;
 std::string to_line(const OrderedJson& answer);
 // reply.id as it was sent: string, number or null.
 OrderedJson id_of(const ReplyTo& to);
+OrderedJson or_null(const std::string& text);
+template <class T>
+OrderedJson or_null(const std::optional<T>& value) {
+    return value ? OrderedJson(*value) : OrderedJson(nullptr);
+}
 // Now, in UTC, e.g. "2025-01-31T23:59:59.123Z".
 std::string timestamp();
-std::vector<std::string> joined(const std::vector<std::string>& first,
-                                const std::vector<std::string>& second);
 
-// The seven members around an answer of the message envelope. `error` is null for a success.
-std::string message_line(const ReplyTo& to, OrderedJson data, const Error* error,
-                         const std::vector<std::string>& warnings, double seconds);
+// The members around the data. `error` is null for a success.
+std::string message_line(const AnswerContext& context, OrderedJson data, const Error* error,
+                         const std::vector<std::string>& warnings);
+std::string action_line(const AnswerContext& context, OrderedJson data, const Error* error,
+                        const std::vector<std::string>& warnings);
+
 OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result);
+OrderedJson message_batch(const ReplyTo& to, const BatchResult& result);
+OrderedJson message_stages(const ReplyTo& to, const StagesResult& result);
 OrderedJson message_model(const ModelInfo& model);
-OrderedJson message_status(const EngineStatus& status);
+OrderedJson message_status(const WorkerStatus& status);
 OrderedJson message_capabilities(const EngineStatus& status);
 
-// The members around an answer of the action envelope: its hosts know success, error and data.
-std::string action_line(const ReplyTo& to, OrderedJson data, const Error* error,
-                        const std::vector<std::string>& warnings);
 OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result);
+OrderedJson action_batch(const ReplyTo& to, const BatchResult& result);
+OrderedJson action_stages(const ReplyTo& to, const StagesResult& result);
 OrderedJson action_model(const ModelInfo& model);
-OrderedJson action_status(const EngineStatus& status);
+OrderedJson action_status(const WorkerStatus& status);
 OrderedJson action_capabilities(const EngineStatus& status);
 
 // What this worker can do, by name; true for the few that are built.

@@ -20,12 +20,12 @@ constexpr std::string_view kEither[] = {"hyperparameters", "output"};
 
 }  // namespace
 
-GenerationRequest read_body(FieldReader& body) {
-    if (has_any_object(body, kEnhancedOnly)) return read_enhanced_body(body);
-    if (has_any_object(body, kNestedOnly)) return read_nested_body(body);
-    if (!has_any_object(body, kEither)) return read_flat_body(body);
+GenerationRequest read_body(FieldReader& body, BodyRole role) {
+    if (has_any_object(body, kEnhancedOnly)) return read_enhanced_body(body, role);
+    if (has_any_object(body, kNestedOnly)) return read_nested_body(body, role);
+    if (!has_any_object(body, kEither)) return read_flat_body(body, role);
     // Both kinds have these; only the nested one keeps its prompt beside them.
-    return body.has("prompt") ? read_nested_body(body) : read_enhanced_body(body);
+    return body.has("prompt") ? read_nested_body(body, role) : read_enhanced_body(body, role);
 }
 
 }  // namespace sdxl

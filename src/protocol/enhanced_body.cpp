@@ -53,7 +53,6 @@ void read_hyperparameters(FieldReader& hyper, GenerationRequest& request) {
     request.seed = seed_or_drawn(hyper.integer({"Seed"}, kSeedRange));
     if (const auto count = hyper.integer({"BatchSize"}, kBatchRange))
         request.batch_size = static_cast<int>(count->value);
-    read_strength(hyper, {"Strength"});
     hyper.refuse({"PromptWeighting"}, "prompt weighting");
     hyper.refuse({"ClipSkip"}, "clip skip");
     hyper.finish();
@@ -66,7 +65,6 @@ void read_conditioning(FieldReader& conditioning) {
     conditioning.refuse({"ReferenceImages"}, "reference images");
     conditioning.refuse({"InitImage"}, "image to image");
     conditioning.refuse({"InpaintMask"}, "inpainting");
-    read_strength(conditioning, {"Img2ImgStrength"});
     if (const auto blur = conditioning.number({"MaskBlur"}, 0, 4096); blur && blur->value > 0)
         conditioning.warn(blur->pointer, "has no effect: there is no mask");
     conditioning.finish();
@@ -98,7 +96,7 @@ void read_postprocessing(FieldReader& body, GenerationRequest& request) {
 
 }  // namespace
 
-GenerationRequest read_enhanced_body(FieldReader& body) {
+GenerationRequest read_enhanced_body(FieldReader& body, BodyRole role) {
     GenerationRequest request;
     read_model(body, request);
     FieldReader scheduler = scheduler_of(body, request);
@@ -106,6 +104,9 @@ GenerationRequest read_enhanced_body(FieldReader& body) {
     FieldReader conditioning = body.object({"Conditioning"});
     read_sampler(scheduler, hyper, request);
     read_prompts(hyper, conditioning, body, request);
+    set_strength(
+        prefer(find_strength(hyper, {"Strength"}), find_strength(conditioning, {"Img2ImgStrength"}), hyper),
+        role, hyper, request);
     read_hyperparameters(hyper, request);
     read_conditioning(conditioning);
     read_performance(body.object({"Performance"}), request);

@@ -24,11 +24,6 @@ std::string plain(double value) {
     return text.str();
 }
 
-[[noreturn]] void wrong(const Field<const Json*>& found, const std::string& expected) {
-    fail(ErrorCode::kInvalidRequest, "expected " + expected + ", found " + describe(*found.value),
-         found.pointer);
-}
-
 std::string expectation(const IntegerRange& range) {
     std::string text = "an integer from " + std::to_string(range.least) + " to " + std::to_string(range.most);
     if (range.multiple_of > 1) text += " that is divisible by " + std::to_string(range.multiple_of);
@@ -91,18 +86,41 @@ std::string describe(const Json& value) {
     return value.is_string() ? "the string " + text : text;
 }
 
-FieldReader::FieldReader(const Json& object, std::string pointer, std::vector<std::string>& warnings)
-    : pointer_(std::move(pointer)), warnings_(&warnings) {
+FieldReader::FieldReader(const Json& object, std::string pointer, Notes& notes)
+    : pointer_(std::move(pointer)), notes_(&notes) {
     for (const auto& [key, value] : object.get_ref<const Json::object_t&>())
-        members_.push_back({fold_name(key), &key, &value});
+        members_.push_back({fold_name(key), &key, &value, join_pointer(pointer_, key),
+                            std::make_shared<bool>(false), false});
 }
 
-std::string FieldReader::pointer_to(const Member& member) const {
-    return join_pointer(pointer_, *member.key);
+void FieldReader::inherit(const FieldReader& outer, Names but) {
+    const std::size_t own = members_.size();
+    for (const Member& member : outer.members_) {
+        const auto own_end = members_.begin() + static_cast<std::ptrdiff_t>(own);
+        const bool here = std::any_of(members_.begin(), own_end, [&](const Member& mine) {
+            return mine.folded == member.folded && !is_unset(*mine.value);
+        });
+        const bool left_out = std::any_of(
+            but.begin(), but.end(), [&](std::string_view name) { return fold_name(name) == member.folded; });
+        if (here || left_out) continue;
+        members_.push_back(member);
+        members_.back().inherited = true;
+    }
+}
+
+void FieldReader::reject(ErrorCode code, std::string message, std::string pointer,
+                         std::vector<std::string> allowed, std::string nearest) const {
+    notes_->findings.push_back(
+        {{code, std::move(message), std::move(pointer)}, std::move(allowed), std::move(nearest)});
+}
+
+void FieldReader::wrong(const Field<const Json*>& found, const std::string& expected) const {
+    reject(ErrorCode::kInvalidRequest, "expected " + expected + ", found " + describe(*found.value),
+           found.pointer);
 }
 
 void FieldReader::warn(std::string_view pointer, std::string_view what) const {
-    warnings_->push_back(std::string(pointer) + " " + std::string(what));
+    notes_->warnings.push_back(std::string(pointer) + " " + std::string(what));
 }
 
 std::optional<Field<const Json*>> FieldReader::find(Names names) {
@@ -112,37 +130,45 @@ std::optional<Field<const Json*>> FieldReader::find(Names names) {
         const std::string folded = fold_name(name);
         for (Member& member : members_) {
             if (member.folded != folded) continue;
-            const bool seen = std::exchange(member.read, true);
+            const bool seen = std::exchange(*member.read, true);
             if (is_unset(*member.value)) continue;
             if (best == nullptr) {
                 best = &member;
             } else if (!seen && *member.value != *best->value) {
                 if (best->folded == folded)
-                    fail(ErrorCode::kInvalidRequest,
-                         "'" + *best->key + "' and '" + *member.key +
-                             "' are one field with two values; send it once",
-                         pointer_to(member));
-                warn(pointer_to(member), "is ignored, because " + pointer_to(*best) + " is set");
+                    reject(ErrorCode::kInvalidRequest,
+                           "'" + *best->key + "' and '" + *member.key +
+                               "' are one field with two values; send it once",
+                           member.pointer);
+                else
+                    warn(member.pointer, "is ignored, because " + best->pointer + " is set");
             }
         }
     }
     if (best == nullptr) return std::nullopt;
-    return Field<const Json*>{best->value, pointer_to(*best)};
+    return Field<const Json*>{best->value, best->pointer};
 }
 
 std::optional<Field<std::string>> FieldReader::text(Names names, std::size_t most_bytes) {
     const auto found = find(names);
     if (!found) return std::nullopt;
-    if (!found->value->is_string()) wrong(*found, "a string");
+    if (!found->value->is_string()) {
+        wrong(*found, "a string");
+        return std::nullopt;
+    }
     const auto& value = found->value->get_ref<const std::string&>();
-    if (value.size() > most_bytes)
-        fail(ErrorCode::kInvalidRequest,
-             "expected at most " + std::to_string(most_bytes) + " bytes of text, found " +
-                 std::to_string(value.size()) + "; send a shorter one",
-             found->pointer);
-    if (value.find('\0') != std::string::npos)
-        fail(ErrorCode::kInvalidRequest, "expected text without NUL characters, found one; remove it",
-             found->pointer);
+    if (value.size() > most_bytes) {
+        reject(ErrorCode::kInvalidRequest,
+               "expected at most " + std::to_string(most_bytes) + " bytes of text, found " +
+                   std::to_string(value.size()) + "; send a shorter one",
+               found->pointer);
+        return std::nullopt;
+    }
+    if (value.find('\0') != std::string::npos) {
+        reject(ErrorCode::kInvalidRequest, "expected text without NUL characters, found one; remove it",
+               found->pointer);
+        return std::nullopt;
+    }
     return Field<std::string>{value, found->pointer};
 }
 
@@ -150,10 +176,15 @@ std::optional<Field<std::int64_t>> FieldReader::integer(Names names, IntegerRang
     const auto found = find(names);
     if (!found) return std::nullopt;
     const auto value = as_integer(*found->value);
-    if (!value) wrong(*found, expectation(range) + (found->value->is_string() ? " without quotes" : ""));
-    if (*value < range.least || *value > range.most || *value % range.multiple_of != 0)
+    if (!value) {
+        wrong(*found, expectation(range) + (found->value->is_string() ? " without quotes" : ""));
+        return std::nullopt;
+    }
+    if (*value < range.least || *value > range.most || *value % range.multiple_of != 0) {
         wrong(*found,
               expectation(range) + " (the nearest is " + std::to_string(nearest(*value, range)) + ")");
+        return std::nullopt;
+    }
     return Field<std::int64_t>{*value, found->pointer};
 }
 
@@ -161,25 +192,49 @@ std::optional<Field<double>> FieldReader::number(Names names, double least, doub
     const auto found = find(names);
     if (!found) return std::nullopt;
     const std::string expected = "a number from " + plain(least) + " to " + plain(most);
-    if (!found->value->is_number())
-        wrong(*found, expected + (found->value->is_string() ? " without quotes" : ""));
-    const double value = found->value->get<double>();
-    if (!(value >= least && value <= most)) wrong(*found, expected);
-    return Field<double>{value, found->pointer};
+    const double value = found->value->is_number() ? found->value->get<double>() : 0;
+    if (found->value->is_number() && value >= least && value <= most)
+        return Field<double>{value, found->pointer};
+    wrong(*found, expected + (found->value->is_string() ? " without quotes" : ""));
+    return std::nullopt;
 }
 
 std::optional<Field<bool>> FieldReader::flag(Names names) {
     const auto found = find(names);
     if (!found) return std::nullopt;
-    if (!found->value->is_boolean()) wrong(*found, "true or false");
-    return Field<bool>{found->value->get<bool>(), found->pointer};
+    if (found->value->is_boolean()) return Field<bool>{found->value->get<bool>(), found->pointer};
+    wrong(*found, "true or false");
+    return std::nullopt;
 }
 
 FieldReader FieldReader::object(Names names) {
     const auto found = find(names);
-    if (!found) return FieldReader(no_members(), join_pointer(pointer_, *names.begin()), *warnings_);
-    if (!found->value->is_object()) wrong(*found, "an object");
-    return FieldReader(*found->value, found->pointer, *warnings_);
+    if (found && found->value->is_object()) return FieldReader(*found->value, found->pointer, *notes_);
+    if (found) wrong(*found, "an object");
+    return FieldReader(no_members(), join_pointer(pointer_, *names.begin()), *notes_);
+}
+
+std::vector<Field<const Json*>> FieldReader::objects(Names names, std::size_t most) {
+    std::vector<Field<const Json*>> all;
+    const auto found = find(names);
+    if (!found) return all;
+    const std::string expected = "a list of 1 to " + std::to_string(most) + " objects";
+    if (!found->value->is_array() || found->value->size() > most) {
+        reject(ErrorCode::kInvalidRequest,
+               "expected " + expected + ", found " +
+                   (found->value->is_array() ? std::to_string(found->value->size()) + " entries"
+                                             : describe(*found->value)),
+               found->pointer);
+        return all;
+    }
+    for (std::size_t i = 0; i < found->value->size(); ++i) {
+        Field<const Json*> one{&(*found->value)[i], found->pointer + "/" + std::to_string(i)};
+        if (one.value->is_object())
+            all.push_back(std::move(one));
+        else
+            wrong(one, "an object");
+    }
+    return all;
 }
 
 void FieldReader::refuse(Names names, std::string_view feature) {
@@ -187,9 +242,9 @@ void FieldReader::refuse(Names names, std::string_view feature) {
         const auto found = find({name});
         // Hosts serialize 0 for a number that nobody set.
         if (found && !is_off(*found->value) && *found->value != 0)
-            fail(ErrorCode::kUnsupported,
-                 std::string(feature) + ": not available in this worker yet; leave this field out",
-                 found->pointer);
+            reject(ErrorCode::kUnsupported,
+                   std::string(feature) + ": not available in this worker yet; leave this field out",
+                   found->pointer);
     }
 }
 
@@ -216,11 +271,11 @@ bool FieldReader::has_object(std::string_view name) const {
 
 void FieldReader::finish() {
     for (const Member& member : members_) {
-        if (member.read) continue;
+        if (*member.read || member.inherited) continue;
         const std::string_view meant = nearest_name(*member.key, asked_);
         std::string what = "is not a known field and is ignored";
         if (!meant.empty()) what += "; did you mean '" + std::string(meant) + "'?";
-        warn(pointer_to(member), what);
+        warn(member.pointer, what);
     }
 }
 

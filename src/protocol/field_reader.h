@@ -1,19 +1,22 @@
 // FieldReader: reads the members of one JSON object that a host sent, and knows afterwards which were not
 // read.
 //
-// Names match ignoring case and underscores. null, "", [] and "none" mean "not set". A wrong type or range
-// throws Failure(kInvalidRequest) with a pointer to the member as it was sent. Each reader asks for members
-// by all the names they may have, best first; finish() warns about those that nobody asked for. The object
-// and the list of warnings must outlive the reader. One thread.
+// Names match ignoring case and underscores. null, "", [] and "none" mean "not set". What is wrong (a type, a
+// range) is noted as a finding with a pointer to the member as it was sent, and counts as not set, so that a
+// reader finds all that is wrong with a request. Each reader asks for members by all the names they may have,
+// best first; finish() warns about those that nobody asked for. The object and the notes must outlive the
+// reader. One thread.
 #pragma once
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "protocol/message.h"
 #include "protocol/strict_json.h"
 
 namespace sdxl {
@@ -27,6 +30,12 @@ struct Field {
     std::string pointer;
 };
 
+// What reading a request found out.
+struct Notes {
+    std::vector<std::string> warnings;
+    std::vector<Finding> findings;
+};
+
 struct IntegerRange {
     std::int64_t least = 0;
     std::int64_t most = 0;
@@ -36,9 +45,16 @@ struct IntegerRange {
 class FieldReader {
   public:
     // REQUIRES: `object` is one.
-    FieldReader(const Json& object, std::string pointer, std::vector<std::string>& warnings);
+    FieldReader(const Json& object, std::string pointer, Notes& notes);
+
+    // Members of `outer` that this object does not have are read as if they stood here.
+    void inherit(const FieldReader& outer, Names but);
 
     const std::string& pointer() const { return pointer_; }
+    Notes& notes() const { return *notes_; }
+    // Notes an error.
+    void reject(ErrorCode code, std::string message, std::string pointer,
+                std::vector<std::string> allowed = {}, std::string nearest = "") const;
     void warn(std::string_view pointer, std::string_view what) const;
 
     // The first of the names that is set. If others are set to something else they lose, with a warning; one
@@ -51,6 +67,8 @@ class FieldReader {
     std::optional<Field<bool>> flag(Names names);
     // The object under one of the names; one without members if it is not set.
     FieldReader object(Names names);
+    // The objects in the list under one of the names; what is no object in it is a finding.
+    std::vector<Field<const Json*>> objects(Names names, std::size_t most);
 
     // For what we know but do not have: an error if it is switched on. The number 0 switches nothing on.
     void refuse(Names names, std::string_view feature);
@@ -67,17 +85,19 @@ class FieldReader {
     void finish();
 
   private:
+    void wrong(const Field<const Json*>& found, const std::string& expected) const;
+
     struct Member {
         std::string folded;
         const std::string* key;
         const Json* value;
-        bool read = false;
+        std::string pointer;
+        std::shared_ptr<bool> read;  // shared with those that inherit it
+        bool inherited = false;
     };
 
-    std::string pointer_to(const Member& member) const;
-
     std::string pointer_;
-    std::vector<std::string>* warnings_;
+    Notes* notes_;
     std::vector<Member> members_;
     std::vector<std::string_view> asked_;  // names are literals
 };

@@ -16,13 +16,13 @@ void refuse_missing_features(FieldReader& body) {
     body.refuse({"prompt_weighting"}, "prompt weighting");
     body.refuse({"postprocessing", "upscale"}, "post-processing");
     if (const auto skip = body.integer({"clip_skip"}, {0, 12, 1}); skip && skip->value > 0)
-        fail(ErrorCode::kUnsupported, "clip_skip: not available in this worker yet; leave it out or send 0",
-             skip->pointer);
+        body.reject(ErrorCode::kUnsupported,
+                    "clip_skip: not available in this worker yet; leave it out or send 0", skip->pointer);
 }
 
 }  // namespace
 
-GenerationRequest read_flat_body(FieldReader& body) {
+GenerationRequest read_flat_body(FieldReader& body, BodyRole role) {
     GenerationRequest request;
     const auto prompt = body.text({"prompt"});
     if (const auto negative = body.text({"negative_prompt"})) request.negative_prompt = negative->value;
@@ -40,7 +40,7 @@ GenerationRequest read_flat_body(FieldReader& body) {
     read_device(body);
     read_output(body, request);
     read_memory_switches(body);
-    read_strength(body, {"strength"});
+    set_strength(find_strength(body, {"strength"}), role, body, request);
     body.no_effect({"tags"}, "this worker keeps no tags");
     refuse_missing_features(body);
     request.prompt = required_prompt(prompt, body);

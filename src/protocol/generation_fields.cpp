@@ -30,17 +30,25 @@ void read_format(FieldReader& reader, GenerationRequest& request) {
         return;
     }
     const bool known = is_one_of(format->value, kOtherFormats);
-    fail(known ? ErrorCode::kUnsupported : ErrorCode::kInvalidRequest,
-         "expected the output format 'png', the only one of this worker, found '" + format->value + "'",
-         format->pointer);
+    reader.reject(
+        known ? ErrorCode::kUnsupported : ErrorCode::kInvalidRequest,
+        "expected the output format 'png', the only one of this worker, found '" + format->value + "'",
+        format->pointer, {"png"});
 }
 
 }  // namespace
 
 std::string required_prompt(const std::optional<Field<std::string>>& prompt, const FieldReader& body) {
     if (prompt) return prompt->value;
-    fail(ErrorCode::kInvalidRequest, "expected a prompt, found none; say in 'prompt' what to draw",
-         body.pointer());
+    const auto& findings = body.notes().findings;
+    const bool refused = std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+        const std::string& pointer = finding.error.pointer;
+        return same_name(pointer.substr(pointer.rfind('/') + 1), "prompt");
+    });
+    if (!refused)
+        body.reject(ErrorCode::kInvalidRequest, "expected a prompt, found none; say in 'prompt' what to draw",
+                    body.pointer());
+    return "";
 }
 
 std::uint64_t seed_or_drawn(const std::optional<Field<std::int64_t>>& seed) {
@@ -80,10 +88,11 @@ void read_precision(FieldReader& reader, Names names, GenerationRequest& request
         return;
     }
     const bool known = is_one_of(precision->value, kOtherPrecisions);
-    fail(known ? ErrorCode::kUnsupported : ErrorCode::kInvalidRequest,
-         "expected one of 'auto', 'fp32', 'bf16' and 'fp16' (the device's best 16-bit type), found '" +
-             precision->value + "'",
-         precision->pointer);
+    reader.reject(
+        known ? ErrorCode::kUnsupported : ErrorCode::kInvalidRequest,
+        "expected one of 'auto', 'fp32', 'bf16' and 'fp16' (the device's best 16-bit type), found '" +
+            precision->value + "'",
+        precision->pointer, {"auto", "fp32", "bf16", "fp16"});
 }
 
 void read_device(FieldReader& reader) {
@@ -92,11 +101,17 @@ void read_device(FieldReader& reader) {
     if (!device) return;
     const std::string name = fold_name(device->value);
     if (name == "cpu" || name == "cpu:0" || name == "cpu0" || name == "auto") return;
+    // Hosts number their workers' devices, whatever they are.
+    if (name == "gpu0" || name == "0") {
+        reader.warn(device->pointer, "means this worker's device, which is the CPU");
+        return;
+    }
     const bool known = std::any_of(std::begin(kOtherDevicePrefixes), std::end(kOtherDevicePrefixes),
                                    [&](std::string_view prefix) { return name.starts_with(prefix); });
-    fail(known ? ErrorCode::kUnsupported : ErrorCode::kInvalidRequest,
-         "expected 'cpu', the only device of this worker, found '" + device->value + "'; leave the field out",
-         device->pointer);
+    reader.reject(
+        known ? ErrorCode::kUnsupported : ErrorCode::kInvalidRequest,
+        "expected 'cpu', the only device of this worker, found '" + device->value + "'; leave the field out",
+        device->pointer, {"cpu"});
 }
 
 void read_output(FieldReader& reader, GenerationRequest& request) {
@@ -114,9 +129,15 @@ void read_memory_switches(FieldReader& reader) {
                      "the CPU backend does not need it");
 }
 
-void read_strength(FieldReader& reader, Names names) {
-    const auto strength = reader.number(names, 0, 1);
-    if (strength && strength->value < 1)
+std::optional<Field<double>> find_strength(FieldReader& reader, Names names) {
+    return reader.number(names, 0, 1);
+}
+
+void set_strength(const std::optional<Field<double>>& strength, BodyRole role, const FieldReader& reader,
+                  GenerationRequest& request) {
+    if (role == BodyRole::kLaterStage)
+        request.strength = strength ? strength->value : kStageStrength;
+    else if (strength && strength->value < 1)
         reader.warn(strength->pointer, "has no effect: there is no initial image");
 }
 

@@ -1,27 +1,21 @@
 // Answers of {"message_type", ...}: seven members that are always there, snake_case.
 #include <string>
+#include <utility>
 
 #include "core/base64.h"
 #include "protocol/answers.h"
 
 namespace sdxl {
-namespace {
 
-OrderedJson or_null(const std::string& text) {
-    return text.empty() ? OrderedJson(nullptr) : OrderedJson(text);
-}
-
-}  // namespace
-
-std::string message_line(const ReplyTo& to, OrderedJson data, const Error* error,
-                         const std::vector<std::string>& warnings, double seconds) {
+std::string message_line(const AnswerContext& context, OrderedJson data, const Error* error,
+                         const std::vector<std::string>& warnings) {
     OrderedJson line;
-    line["request_id"] = id_of(to);
+    line["request_id"] = id_of(context.to);
     line["success"] = error == nullptr;
     line["data"] = std::move(data);
     line["error"] = error == nullptr ? OrderedJson(nullptr) : OrderedJson(error->message);
     line["warnings"] = warnings;
-    line["execution_time"] = seconds;
+    line["execution_time"] = context.seconds;
     line["timestamp"] = timestamp();
     if (error != nullptr) {
         line["error_code"] = error_code_name(error->code);
@@ -63,23 +57,66 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
               {"dtype", result.dtype}}}};
 }
 
-OrderedJson message_model(const ModelInfo& model) {
-    return {{"model_id", model.id}, {"model_path", model.path},       {"model_type", model.kind},
-            {"dtype", model.dtype}, {"size_bytes", model.size_bytes}, {"load_time", model.load_seconds}};
+OrderedJson message_batch(const ReplyTo& to, const BatchResult& result) {
+    OrderedJson results = OrderedJson::array();
+    OrderedJson images = OrderedJson::array();
+    int succeeded = 0;
+    double seconds = 0;
+    for (std::size_t i = 0; i < result.items.size(); ++i) {
+        const auto& [item, warnings] = result.items[i];
+        OrderedJson one = {{"index", i},
+                           {"success", item.ok()},
+                           {"data", nullptr},
+                           {"error", nullptr},
+                           {"warnings", warnings}};
+        if (item.ok()) {
+            ++succeeded;
+            seconds += item->total_seconds;
+            one["data"] = message_generation(to, *item);
+            for (const auto& image : one["data"]["generated_images"]) images.push_back(image);
+            for (const auto& warning : item->warnings) one["warnings"].push_back(warning);
+        } else {
+            one["error"] = item.error().message;
+            one["error_code"] = error_code_name(item.error().code);
+            if (!item.error().pointer.empty()) one["error_pointer"] = item.error().pointer;
+        }
+        results.push_back(std::move(one));
+    }
+    return {{"results", std::move(results)},
+            {"generated_images", std::move(images)},
+            {"succeeded", succeeded},
+            {"failed", static_cast<int>(result.items.size()) - succeeded},
+            {"processing_metrics", {{"total_time", seconds}}}};
 }
 
-OrderedJson message_status(const EngineStatus& status) {
-    OrderedJson models = OrderedJson::array();
-    for (const ModelInfo& model : status.models) models.push_back(message_model(model));
-    return {
-        {"status", status.busy_with.empty() ? "ready" : "busy"},
-        {"device", status.device},
-        {"device_name", status.device_name},
-        {"backend", status.backend},
-        {"memory", {{"total_bytes", status.memory_total_bytes}, {"used_bytes", status.memory_used_bytes}}},
-        {"models", std::move(models)},
-        {"busy_with", or_null(status.busy_with)},
-        {"waiting", status.waiting}};
+OrderedJson message_stages(const ReplyTo& to, const StagesResult& result) {
+    OrderedJson data = message_generation(to, result.stages.back().result);
+    double seconds = 0;
+    OrderedJson stages = OrderedJson::array();
+    for (const StageResult& stage : result.stages) {
+        seconds += stage.result.total_seconds;
+        stages.push_back(
+            {{"name", stage.name},
+             {"steps", stage.result.steps},
+             {"scheduler", scheduler_class_name(stage.result.scheduler)},
+             {"guidance_scale", stage.result.guidance_scale},
+             {"base_model", stage.result.base_model},
+             {"image_path",
+              stage.result.images.empty() ? OrderedJson(nullptr) : or_null(stage.result.images.front().path)},
+             {"total_time", stage.result.total_seconds}});
+    }
+    data["stages"] = std::move(stages);
+    data["processing_metrics"]["total_time"] = seconds;
+    return data;
+}
+
+OrderedJson message_model(const ModelInfo& model) {
+    return {{"model_id", model.id},
+            {"model_path", model.path},
+            {"model_type", or_null(model.kind)},
+            {"dtype", or_null(model.dtype)},
+            {"size_bytes", model.size_bytes},
+            {"load_time", model.load_seconds}};
 }
 
 OrderedJson message_capabilities(const EngineStatus& status) {

@@ -12,12 +12,13 @@ void read_models(FieldReader models, GenerationRequest& request, FieldReader& bo
     models.finish();
 }
 
-void read_hyperparameters(FieldReader hyper, GenerationRequest& request, FieldReader& body) {
+void read_hyperparameters(FieldReader hyper, GenerationRequest& request, FieldReader& body, BodyRole role) {
     set_steps(prefer(find_steps(hyper), find_steps(body), body), request);
     set_guidance(prefer(find_guidance(hyper), find_guidance(body), body), request);
     request.seed =
         seed_or_drawn(prefer(hyper.integer({"seed"}, kSeedRange), body.integer({"seed"}, kSeedRange), body));
-    read_strength(hyper, {"strength"});
+    set_strength(prefer(find_strength(hyper, {"strength"}), find_strength(body, {"strength"}), body), role,
+                 hyper, request);
     hyper.refuse({"prompt_weighting"}, "prompt weighting");
     hyper.refuse({"clip_skip"}, "clip skip");
     hyper.finish();
@@ -44,12 +45,12 @@ void refuse_missing_features(FieldReader& body) {
 
 }  // namespace
 
-GenerationRequest read_nested_body(FieldReader& body) {
+GenerationRequest read_nested_body(FieldReader& body, BodyRole role) {
     GenerationRequest request;
     const auto prompt = body.text({"prompt"});
     if (const auto negative = body.text({"negative_prompt"})) request.negative_prompt = negative->value;
     read_models(body.object({"models"}), request, body);
-    read_hyperparameters(body.object({"hyperparameters"}), request, body);
+    read_hyperparameters(body.object({"hyperparameters"}), request, body, role);
 
     FieldReader dimensions = body.object({"dimensions"});
     read_size(body, request);

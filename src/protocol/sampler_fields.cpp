@@ -61,7 +61,8 @@ void read_scheduler(FieldReader& reader, Names names, GenerationRequest& request
                           "; expected one of " + list_names(views);
     const std::string_view meant = not_built ? "" : nearest_name(name->value, views);
     if (!meant.empty()) message += "; did you mean '" + std::string(meant) + "'?";
-    fail(not_built ? ErrorCode::kUnsupported : ErrorCode::kInvalidRequest, message, name->pointer);
+    reader.reject(not_built ? ErrorCode::kUnsupported : ErrorCode::kInvalidRequest, message, name->pointer,
+                  known, std::string(meant));
 }
 
 void read_sampling(FieldReader& reader, GenerationRequest& request) {
@@ -75,16 +76,17 @@ void read_sampling(FieldReader& reader, GenerationRequest& request) {
     if (const auto spacing = reader.text({"timestep_spacing"})) {
         request.timestep_spacing = parse_timestep_spacing(spacing->value);
         if (!request.timestep_spacing)
-            fail(ErrorCode::kInvalidRequest,
-                 "expected 'leading', 'trailing' or 'linspace', found '" + spacing->value + "'",
-                 spacing->pointer);
+            reader.reject(ErrorCode::kInvalidRequest,
+                          "expected 'leading', 'trailing' or 'linspace', found '" + spacing->value + "'",
+                          spacing->pointer, {"leading", "trailing", "linspace"});
     }
     if (const auto rng = reader.text({"rng"})) {
         const auto kind = parse_rng(rng->value);
         if (!kind)
-            fail(ErrorCode::kInvalidRequest, "expected 'cpu' or 'philox', found '" + rng->value + "'",
-                 rng->pointer);
-        request.rng = *kind;
+            reader.reject(ErrorCode::kInvalidRequest,
+                          "expected 'cpu' or 'philox', found '" + rng->value + "'", rng->pointer,
+                          {"cpu", "philox"});
+        request.rng = kind.value_or(request.rng);
     }
 }
 

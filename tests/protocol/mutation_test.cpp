@@ -61,7 +61,7 @@ TEST(Mutations, AlwaysGiveAMessageAndAnAnswer) {
         std::string answer;
         if (message.command.ok()) {
             ++accepted;
-            answer = answer_done(message.reply, message.warnings, 0);
+            answer = answer_done({message.reply, message.warnings, 0});
         } else {
             ++refused;
             const Error& error = message.command.error();
@@ -69,7 +69,7 @@ TEST(Mutations, AlwaysGiveAMessageAndAnAnswer) {
                 << line << "\n"
                 << error.message;
             ASSERT_FALSE(error.message.empty()) << line;
-            answer = answer_error(message.reply, error, message.warnings, 0);
+            answer = answer_error({message.reply, message.warnings, 0}, error);
         }
         ASSERT_EQ(answer.find('\n'), std::string::npos);
         ASSERT_TRUE(nlohmann::json::accept(answer)) << line;
