@@ -23,7 +23,7 @@ TEST(Features, FlatRefusals) {
                                                          {"reference_images", "[\"a\"]"},
                                                          {"device", "\"cuda:0\""},
                                                          {"device", "\"privateuseone:0\""},
-                                                         {"device", "\"gpu_0\""},
+                                                         {"device", "\"gpu_1\""},
                                                          {"device", "\"mps\""},
                                                          {"format", "\"jpg\""},
                                                          {"output_format", "\"webp\""},
