@@ -9,6 +9,7 @@ add_library(DNNL::dnnl UNKNOWN IMPORTED)
 set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${DNNL_LIBRARY}
   INTERFACE_INCLUDE_DIRECTORIES ${DNNL_INCLUDE_DIR})
 find_package(nlohmann_json REQUIRED)   # JSON of the protocol and of model configurations
+find_package(valijson REQUIRED)        # JSON Schema: requests are checked against schemas/
 find_package(spdlog REQUIRED)          # logging to stderr
 find_package(CLI11 REQUIRED)           # the command line
 find_package(PNG REQUIRED)             # pictures out
