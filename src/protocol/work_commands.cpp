@@ -15,7 +15,7 @@ constexpr std::size_t kMostStages = 8;
 const Names kItemNames = {"requests", "items"};
 // What belongs to the whole request, so that items and stages do not take it over.
 const Names kOfTheWhole = {"requests", "items",   "stages",   "type",        "size",     "metadata",
-                               "priority", "timeout", "progress", "worker_type", "save_path"};
+                           "priority", "timeout", "progress", "worker_type", "save_path"};
 
 // What stands around every body: the request's own bookkeeping.
 void read_around(FieldReader& body, Message& message) {
@@ -129,10 +129,11 @@ Command read_one(FieldReader& body, const Message& message) {
     return request;
 }
 
-Command read_kind(FieldReader& body, Message& message) {
+// `holder` is what the body stands in, or the body itself.
+Command read_kind(FieldReader& body, FieldReader& holder, Message& message) {
     constexpr std::string_view kKinds[] = {"inference", "multi_stage", "batch"};
     read_around(body, message);
-    const auto kind = body.text({"type"});
+    const auto kind = prefer(body.text({"type"}), holder.text({"type"}), holder);
     if (!kind || same_name(kind->value, kKinds[0])) return read_one(body, message);
     if (same_name(kind->value, kKinds[1])) return read_stages(body, message);
     if (same_name(kind->value, kKinds[2])) return read_batch(body, message);
@@ -151,11 +152,11 @@ Command read_work(FieldReader& holder, Message& message) {
         if (!holder.has_object(name)) continue;
         read_around(holder, message);
         FieldReader body = holder.object({name});
-        Command command = read_kind(body, message);
+        Command command = read_kind(body, holder, message);
         body.finish();
         return command;
     }
-    return read_kind(holder, message);
+    return read_kind(holder, holder, message);
 }
 
 }  // namespace sdxl

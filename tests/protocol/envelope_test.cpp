@@ -219,6 +219,13 @@ TEST(Batch, ASizeIsAsManyRequestsOfOnePicture) {
               2U);
 }
 
+TEST(Batch, TheKindMayStandBesideTheBody) {
+    const Message message =
+        parse_message(inference(R"({"type":"batch","request":{"prompt":"a","batch_size":2}})"));
+    EXPECT_TRUE(message.warnings.empty());
+    ASSERT_NE(std::get_if<BatchRequest>(&*message.command), nullptr);
+}
+
 TEST(Stages, InheritAndTakeUpThePictureBefore) {
     const Message message = parse_message(inference(
         R"({"type":"multi_stage","prompt":"a","width":128,"height":128,"save_path":"p.png","stages":[{"steps":20},{"name":"detail","strength":0.5},{"prompt":"b"}]})"));

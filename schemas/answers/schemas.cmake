@@ -1,0 +1,1 @@
+list(APPEND schemas answers/message_answer answers/action_answer answers/progress)
