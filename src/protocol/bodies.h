@@ -1,22 +1,32 @@
-// The three ways in which hosts describe a generation; each becomes the same GenerationRequest.
-//
-// Each reads from `body`, may find members there that an envelope has read before it, and throws Failure for
-// what it cannot accept. The caller calls body.finish().
+// The three ways in which hosts describe a generation; each becomes the same BodyFields. Pure functions.
 #pragma once
 
-#include "protocol/field_reader.h"
-#include "request/generation.h"
+#include <vector>
+
+#include "protocol/body_fields.h"
+#include "protocol/normalise.h"
+#include "schema/schema.h"
 
 namespace sdxl {
 
-// prompt, width, steps, ... side by side.
-GenerationRequest read_flat_body(FieldReader& body);
-// hyperparameters{...}, dimensions{...}, lora{...}, ... beside prompt.
-GenerationRequest read_nested_body(FieldReader& body);
-// EnhancedSDXLRequest: Model{...}, Scheduler{...}, Hyperparameters{...}, Conditioning{...}, ...
-GenerationRequest read_enhanced_body(FieldReader& body);
+enum class BodyKind {
+    kFlat,      // prompt, width, steps, ... side by side
+    kNested,    // hyperparameters{...}, dimensions{...}, lora{...}, ... beside prompt
+    kEnhanced,  // EnhancedSDXLRequest: Model{...}, Scheduler{...}, Hyperparameters{...}, Conditioning{...}
+};
 
-// Looks at which objects are there and takes the right one of them.
-GenerationRequest read_body(FieldReader& body);
+// Looks at which objects are there.
+BodyKind body_kind(const SentObject& body);
+
+// The schemas of its members: members of the flat body may stand in every other one, too.
+std::vector<const Schema*> body_schemas(BodyKind kind);
+
+// `body` was normalised with body_schemas(), perhaps among others.
+BodyFields read_body(BodyKind kind, const Canonical& body, Report& report);
+
+BodyFields read_flat_body(const Members& body);
+// Without the members of the flat body.
+BodyFields read_nested_body(const Members& body);
+BodyFields read_enhanced_body(const Members& body, Report& report);
 
 }  // namespace sdxl
