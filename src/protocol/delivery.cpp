@@ -63,8 +63,12 @@ struct Delivery {
 
 }  // namespace
 
-void find_id(const SentObject& top, bool inside, ReplyTo& reply) {
-    if (take_any_id(top, reply) || !inside) return;
+void find_id(const SentObject& top, IdPlaces places, ReplyTo& reply) {
+    if (places == IdPlaces::kOfCancel) {
+        if (!take_id(top, "session_id", reply)) take_id(top, "request_id", reply);
+        return;
+    }
+    if (take_any_id(top, reply)) return;
     for (const char* holder : {"data", "request", "request_data", "parameters", "metadata"}) {
         const SentObject inner = object_in(top, holder);
         if (inner.object == nullptr) continue;

@@ -142,9 +142,10 @@ std::optional<Finding> check_available(const Json& rule, const std::string& text
     const std::vector<std::string> known = strings_of(rule, "x-unsupported-values");
     if (std::none_of(known.begin(), known.end(), [&](const auto& name) { return same_name(name, text); }))
         return std::nullopt;
-    std::string message = "'" + text + "' is not available in this worker yet";
     std::vector<std::string> allowed = strings_of(rule, "enum");
-    if (!allowed.empty()) message = "expected " + expectation(rule) + ", found " + message;
+    const std::string message = allowed.empty() ? "'" + text + "' is not available in this worker yet"
+                                                : "expected " + expectation(rule) + ", found '" + text +
+                                                      "', which is not available in this worker yet";
     return Finding{{ErrorCode::kUnsupported, message, pointer}, std::move(allowed), ""};
 }
 

@@ -10,6 +10,7 @@
 namespace sdxl {
 namespace {
 
+constexpr std::size_t kLongestCommand = 256;  // bytes
 constexpr std::string_view kEnvelopeMembers[] = {"message_type", "action", "method"};
 
 // The command as the host wrote it.
@@ -21,9 +22,9 @@ std::string command_as_sent(const SentObject& top) {
     return "";
 }
 
-// A cancel names two requests: the id inside it is the other one's.
-bool may_hold_id(const std::string& command) {
-    return fold_name(command).find("cancel") == std::string::npos;
+IdPlaces places_of_id(const std::string& command) {
+    const bool cancel = command.size() <= kLongestCommand && fold_name(command).starts_with("cancel");
+    return cancel ? IdPlaces::kOfCancel : IdPlaces::kAnywhere;
 }
 
 // Reads one request; makes one more for a request inside it.
@@ -34,7 +35,7 @@ class RequestReader {
     ReadRequest read() {
         const auto kind = envelope_kind(top_);
         result_.message.reply.command = command_as_sent(top_);
-        find_id(top_, may_hold_id(result_.message.reply.command), result_.message.reply);
+        find_id(top_, places_of_id(result_.message.reply.command), result_.message.reply);
         if (!kind) {
             report().missing(
                 "expected a member 'message_type' or 'action' that says what to do, found neither; send for "
@@ -53,7 +54,7 @@ class RequestReader {
     ReadRequest read_body() {
         Envelope envelope{EnvelopeKind::kMessage, nullptr, "inference", {top_}};
         validating_ = true;
-        find_id(top_, true, result_.message.reply);
+        find_id(top_, IdPlaces::kAnywhere, result_.message.reply);
         read_command(std::move(envelope));
         return std::move(result_);
     }
@@ -75,9 +76,8 @@ class RequestReader {
             validating_ = true;
             envelope.command = "inference";
             read_members(envelope);
-            ValidateRequest validated = validated_from(std::move(result_));
+            result_.message.command = Command(validated_from(result_));
             result_.report = Report();
-            result_.message.command = Command(std::move(validated));
             return;
         }
         read_members(envelope);
@@ -153,7 +153,7 @@ class RequestReader {
             Command(validated_from(RequestReader(subject, line_).read_for_validation()));
     }
 
-    ValidateRequest validated_from(ReadRequest subject) const {
+    ValidateRequest validated_from(const ReadRequest& subject) const {
         ValidateRequest validated;
         validated.findings = subject.report.findings(line_);
         validated.warnings = subject.report.warnings();
@@ -191,7 +191,7 @@ ReplyTo reply_of_broken(const Json& line) {
     ReplyTo reply;
     const SentObject top{&line, ""};
     reply.command = command_as_sent(top);
-    find_id(top, may_hold_id(reply.command), reply);
+    find_id(top, places_of_id(reply.command), reply);
     reply.id_name = "request_id";
     return reply;
 }
