@@ -1,7 +1,9 @@
 #include "request/names.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
+#include <iterator>
 #include <span>
 
 namespace sdxl {
@@ -34,21 +36,63 @@ std::optional<E> find(std::span<const Name<E>> names, std::string_view name) {
 struct SchedulerNames {
     SchedulerType type;
     std::string_view class_name;
-    std::array<std::string_view, 6> others;  // in normal form: enum names and community names
+    std::string_view title;                  // the community's name
+    std::array<std::string_view, 6> others;  // in normal form: enum names and further community names
 };
 
-// The table of schedulers: a new one is a row here.
+// The table of schedulers: a new one is a row here. Samplers of one class stand behind the class itself, to
+// which the class's name belongs.
 constexpr SchedulerNames kSchedulers[] = {
-    {SchedulerType::kEuler, "EulerDiscreteScheduler", {"euler", "eulerdiscrete"}},
+    {SchedulerType::kDdim, "DDIMScheduler", "DDIM", {}},
+    {SchedulerType::kDdpm, "DDPMScheduler", "DDPM", {}},
+    {SchedulerType::kPndm, "PNDMScheduler", "PLMS", {"pndm"}},
+    {SchedulerType::kLms, "LMSDiscreteScheduler", "LMS", {"lmsdiscrete", "klms"}},
+    {SchedulerType::kHeun, "HeunDiscreteScheduler", "Heun", {"heundiscrete", "kheun"}},
+    {SchedulerType::kEuler, "EulerDiscreteScheduler", "Euler", {"eulerdiscrete", "keuler"}},
     {SchedulerType::kEulerAncestral,
      "EulerAncestralDiscreteScheduler",
-     {"eulerancestral", "eulera", "eulerancestraldiscrete", "keulerancestral"}},
+     "Euler a",
+     {"eulerancestral", "eulerancestraldiscrete", "keulera", "keulerancestral"}},
+    {SchedulerType::kDpm2, "KDPM2DiscreteScheduler", "DPM2", {"kdpm2discrete", "kdpm2", "dpm2discrete"}},
+    {SchedulerType::kDpm2Ancestral,
+     "KDPM2AncestralDiscreteScheduler",
+     "DPM2 a",
+     {"kdpm2ancestraldiscrete", "kdpm2ancestral", "kdpm2a", "dpm2ancestral"}},
     {SchedulerType::kDpmSolverMultistep,
      "DPMSolverMultistepScheduler",
-     {"dpmsolvermultistep", "dpmsolver++", "dpm++", "dpm++2m", "dpmpp2m", "dpmsolver"}},
+     "DPM++ 2M",
+     {"dpmsolvermultistep", "dpmsolver++", "dpm++", "dpmpp2m", "dpmsolver"}},
+    {SchedulerType::kDpmPlusPlus2MSde,
+     "DPMSolverMultistepScheduler",
+     "DPM++ 2M SDE",
+     {"dpmpp2msde", "dpmsolvermultistepsde"}},
+    {SchedulerType::kDpmPlusPlus2MSdeHeun,
+     "DPMSolverMultistepScheduler",
+     "DPM++ 2M SDE Heun",
+     {"dpmpp2msdeheun"}},
+    {SchedulerType::kDpmPlusPlus3M, "DPMSolverMultistepScheduler", "DPM++ 3M", {"dpmpp3m"}},
+    {SchedulerType::kDpmPlusPlus3MSde, "DPMSolverMultistepScheduler", "DPM++ 3M SDE", {"dpmpp3msde"}},
+    {SchedulerType::kDpmSolverSde, "DPMSolverSDEScheduler", "DPM++ SDE", {"dpmsolversde", "dpmppsde"}},
+    {SchedulerType::kDpmSolverSinglestep,
+     "DPMSolverSinglestepScheduler",
+     "DPM++ 2S",
+     {"dpmsolversinglestep", "dpmpp2s"}},
+    {SchedulerType::kUniPc, "UniPCMultistepScheduler", "UniPC", {"unipcmultistep"}},
+    {SchedulerType::kDeis, "DEISMultistepScheduler", "DEIS", {"deismultistep"}},
+    {SchedulerType::kLcm, "LCMScheduler", "LCM", {}},
+    {SchedulerType::kTcd, "TCDScheduler", "TCD", {}},
 };
 
-constexpr std::string_view kKarrasSuffix = "karras";
+// All may stand behind a scheduler's name too.
+constexpr Name<SigmaSchedule> kSigmaSchedules[] = {
+    {"plain", SigmaSchedule::kPlain},
+    {"karras", SigmaSchedule::kKarras},
+    {"exponential", SigmaSchedule::kExponential},
+    {"beta", SigmaSchedule::kBeta},
+    {"sgmuniform", SigmaSchedule::kSgmUniform},
+    {"alignyoursteps", SigmaSchedule::kAlignYourSteps},
+    {"ays", SigmaSchedule::kAlignYourSteps},
+};
 
 constexpr Name<TimestepSpacing> kSpacings[] = {
     {"leading", TimestepSpacing::kLeading},
@@ -81,39 +125,77 @@ constexpr Name<Precision> kPrecisions[] = {
     {"f16", Precision::kBF16},  {"half", Precision::kBF16},
 };
 
-std::optional<SchedulerType> find_scheduler(std::string_view normal) {
+const SchedulerNames* find_scheduler(std::string_view normal) {
     for (const auto& row : kSchedulers) {
-        if (normal_form(row.class_name) == normal) return row.type;
+        if (normal_form(row.class_name) == normal || normal_form(row.title) == normal) return &row;
         for (const auto& other : row.others)
-            if (!other.empty() && other == normal) return row.type;
+            if (!other.empty() && other == normal) return &row;
     }
-    return std::nullopt;
+    return nullptr;
+}
+
+const SchedulerNames& row_of(SchedulerType type) {
+    return *std::find_if(std::begin(kSchedulers), std::end(kSchedulers),
+                         [type](const SchedulerNames& row) { return row.type == type; });
 }
 
 }  // namespace
 
 std::optional<SchedulerChoice> parse_scheduler(std::string_view name) {
     const std::string wanted = normal_form(name);
-    if (const auto type = find_scheduler(wanted)) return SchedulerChoice{*type, std::nullopt};
-    if (!wanted.ends_with(kKarrasSuffix)) return std::nullopt;
-    const auto type =
-        find_scheduler(std::string_view(wanted).substr(0, wanted.size() - kKarrasSuffix.size()));
-    if (!type) return std::nullopt;
-    return SchedulerChoice{*type, true};
+    if (const auto* row = find_scheduler(wanted)) return SchedulerChoice{row->type, {}, {}};
+    for (const auto& suffix : kSigmaSchedules) {
+        if (!wanted.ends_with(suffix.name)) continue;
+        const auto* row =
+            find_scheduler(std::string_view(wanted).substr(0, wanted.size() - suffix.name.size()));
+        if (row) return SchedulerChoice{row->type, suffix.value, suffix.value == SigmaSchedule::kKarras};
+    }
+    return std::nullopt;
 }
 
 std::string_view scheduler_class_name(SchedulerType type) {
-    for (const auto& row : kSchedulers)
-        if (row.type == type) return row.class_name;
-    return "";
+    return row_of(type).class_name;
+}
+
+std::string_view scheduler_title(SchedulerType type) {
+    return row_of(type).title;
+}
+
+std::vector<SchedulerType> all_schedulers() {
+    std::vector<SchedulerType> types;
+    for (const auto& row : kSchedulers) types.push_back(row.type);
+    return types;
 }
 
 std::vector<std::string> known_schedulers() {
     std::vector<std::string> names;
-    for (const auto& row : kSchedulers) names.emplace_back(row.class_name);
-    for (const char* community : {"Euler", "Euler a", "DPM++ 2M", "DPM++ 2M Karras"})
-        names.emplace_back(community);
+    for (const auto& row : kSchedulers)
+        if (find_scheduler(normal_form(row.class_name)) == &row) names.emplace_back(row.class_name);
+    for (const auto& row : kSchedulers) names.emplace_back(row.title);
+    names.emplace_back("DPM++ 2M Karras");
     return names;
+}
+
+std::optional<SigmaSchedule> parse_sigma_schedule(std::string_view name) {
+    return find<SigmaSchedule>(kSigmaSchedules, name);
+}
+
+std::string_view sigma_schedule_name(SigmaSchedule schedule) {
+    switch (schedule) {
+        case SigmaSchedule::kPlain:
+            return "plain";
+        case SigmaSchedule::kKarras:
+            return "karras";
+        case SigmaSchedule::kExponential:
+            return "exponential";
+        case SigmaSchedule::kBeta:
+            return "beta";
+        case SigmaSchedule::kSgmUniform:
+            return "sgm_uniform";
+        case SigmaSchedule::kAlignYourSteps:
+            return "align_your_steps";
+    }
+    return "";
 }
 
 std::optional<TimestepSpacing> parse_timestep_spacing(std::string_view name) {

@@ -8,7 +8,32 @@
 
 namespace sdxl {
 
-enum class SchedulerType { kEuler, kEulerAncestral, kDpmSolverMultistep };
+// Samplers, each with its class in diffusers unless that is its name already. Four of them are
+// DPMSolverMultistepScheduler in a fixed variant; kDpmSolverMultistep is whatever the configuration says.
+enum class SchedulerType {
+    kDdim,
+    kDdpm,
+    kPndm,
+    kLms,
+    kHeun,
+    kEuler,
+    kEulerAncestral,
+    kDpm2,           // KDPM2Discrete
+    kDpm2Ancestral,  // KDPM2AncestralDiscrete
+    kDpmSolverMultistep,
+    kDpmPlusPlus2MSde,
+    kDpmPlusPlus2MSdeHeun,
+    kDpmPlusPlus3M,
+    kDpmPlusPlus3MSde,
+    kDpmSolverSde,         // DPM++ SDE
+    kDpmSolverSinglestep,  // DPM++ 2S
+    kUniPc,
+    kDeis,
+    kLcm,
+    kTcd,
+};
+// Noise levels: as the spacing of timesteps has them, or by a ramp of their own.
+enum class SigmaSchedule { kPlain, kKarras, kExponential, kBeta, kSgmUniform, kAlignYourSteps };
 enum class TimestepSpacing { kLeading, kTrailing, kLinspace };
 enum class PredictionType { kEpsilon, kVPrediction, kSample };
 enum class RngKind { kCpu, kPhilox };
@@ -19,16 +44,25 @@ inline constexpr int kPriorities = 4;
 
 // A scheduler as hosts write it, with what its name implies: "DPM++ 2M Karras" is DPM-Solver multistep with
 // Karras sigmas. Understood, ignoring case: diffusers class names, the same without "Scheduler", enum names,
-// community names.
+// community names; behind each, the name of a sigma schedule.
 struct SchedulerChoice {
     SchedulerType type = SchedulerType::kEuler;
-    std::optional<bool> karras;  // set only where the name says so
+    std::optional<SigmaSchedule> sigmas;  // set only where the name says so
+    std::optional<bool> karras;           // true where `sigmas` is Karras, false where it is another
 };
 std::optional<SchedulerChoice> parse_scheduler(std::string_view name);
 // diffusers class name, e.g. "EulerDiscreteScheduler".
 std::string_view scheduler_class_name(SchedulerType type);
-// Every name worth offering in an error message or in capabilities.
+// Community name, e.g. "DPM++ 2M SDE"; tells apart what shares a class.
+std::string_view scheduler_title(SchedulerType type);
+// Every sampler, in the order of the table.
+std::vector<SchedulerType> all_schedulers();
+// Every name worth offering in an error message or in capabilities: classes, then community names.
 std::vector<std::string> known_schedulers();
+
+// "plain", "karras", "exponential", "beta", "sgm_uniform", "align_your_steps" ("ays")
+std::optional<SigmaSchedule> parse_sigma_schedule(std::string_view name);
+std::string_view sigma_schedule_name(SigmaSchedule schedule);
 
 std::optional<TimestepSpacing> parse_timestep_spacing(std::string_view name);
 std::string_view timestep_spacing_name(TimestepSpacing spacing);

@@ -4,17 +4,18 @@
 // honoured, which diffusers 0.27 does not offer here.
 #pragma once
 
-#include "sampling/euler_discrete.h"
+#include "sampling/variance_exploding.h"
 
 namespace sdxl {
 
-class EulerAncestralDiscreteScheduler final : public EulerDiscreteScheduler {
+class EulerAncestralDiscreteScheduler final : public VarianceExplodingScheduler {
   public:
-    explicit EulerAncestralDiscreteScheduler(const SchedulerConfig& config);
+    explicit EulerAncestralDiscreteScheduler(const SchedulerConfig& config)
+        : VarianceExplodingScheduler(config) {}
 
     std::unique_ptr<Scheduler> clone() const override;
-    std::vector<float> step(std::span<const float> model_output, int step_index,
-                            std::span<const float> sample, NoiseSource& noise) override;
+    std::vector<float> step(std::span<const float> model_output, int call, std::span<const float> sample,
+                            NoiseSource& noise) override;
 };
 
 }  // namespace sdxl

@@ -77,12 +77,15 @@ const Names<DpmAlgorithm> kAlgorithms = {{"dpmsolver", DpmAlgorithm::kDpmSolver}
                                          {"sde-dpmsolver", DpmAlgorithm::kSdeDpmSolver},
                                          {"sde-dpmsolver++", DpmAlgorithm::kSdeDpmSolverPlusPlus},
                                          {"deis", DpmAlgorithm::kDpmSolverPlusPlus}};
-// The last three are other schedulers' solver types, which diffusers reads as midpoint here.
 const Names<DpmSolverType> kSolverTypes = {{"midpoint", DpmSolverType::kMidpoint},
                                            {"heun", DpmSolverType::kHeun},
-                                           {"logrho", DpmSolverType::kMidpoint},
-                                           {"bh1", DpmSolverType::kMidpoint},
-                                           {"bh2", DpmSolverType::kMidpoint}};
+                                           {"logrho", DpmSolverType::kLogRho},
+                                           {"bh1", DpmSolverType::kBh1},
+                                           {"bh2", DpmSolverType::kBh2}};
+// The logarithmic kinds differ in how diffusers stores the variance, not in its value.
+const Names<VarianceType> kVarianceTypes = {{"fixed_small", VarianceType::kFixedSmall},
+                                            {"fixed_small_log", VarianceType::kFixedSmall},
+                                            {"fixed_large", VarianceType::kFixedLarge}};
 const Names<FinalSigmasType> kFinalSigmas = {{"zero", FinalSigmasType::kZero},
                                              {"sigma_min", FinalSigmasType::kSigmaMin}};
 
@@ -110,6 +113,14 @@ const std::map<std::string, Reader, std::less<>>& readers() {
         {"timestep_spacing", [](C& c, const F& f) { c.timestep_spacing = f.one_of(kSpacings); }},
         {"steps_offset", [](C& c, const F& f) { c.steps_offset = f.whole(0, 1000000); }},
         {"use_karras_sigmas", [](C& c, const F& f) { c.use_karras_sigmas = f.boolean(); }},
+        {"use_exponential_sigmas",
+         [](C& c, const F& f) {
+             if (f.boolean()) c.sigma_schedule = SigmaSchedule::kExponential;
+         }},
+        {"use_beta_sigmas",
+         [](C& c, const F& f) {
+             if (f.boolean()) c.sigma_schedule = SigmaSchedule::kBeta;
+         }},
         {"sigma_min", [](C& c, const F& f) { c.sigma_min = f.number(); }},
         {"sigma_max", [](C& c, const F& f) { c.sigma_max = f.number(); }},
         {"interpolation_type", [](C& c, const F& f) { c.interpolation_type = f.one_of(kInterpolations); }},
@@ -121,37 +132,36 @@ const std::map<std::string, Reader, std::less<>>& readers() {
         {"use_lu_lambdas", [](C& c, const F& f) { c.use_lu_lambdas = f.boolean(); }},
         {"final_sigmas_type", [](C& c, const F& f) { c.final_sigmas_type = f.one_of(kFinalSigmas); }},
         {"lambda_min_clipped", [](C& c, const F& f) { c.lambda_min_clipped = f.number(); }},
+        {"predict_x0", [](C& c, const F& f) { c.predict_x0 = f.boolean(); }},
+        {"clip_sample", [](C& c, const F& f) { c.clip_sample = f.boolean(); }},
+        {"clip_sample_range", [](C& c, const F& f) { c.clip_sample_range = f.number(); }},
+        {"set_alpha_to_one", [](C& c, const F& f) { c.set_alpha_to_one = f.boolean(); }},
+        {"skip_prk_steps", [](C& c, const F& f) { c.skip_prk_steps = f.boolean(); }},
+        {"variance_type", [](C& c, const F& f) { c.variance_type = f.one_of(kVarianceTypes); }},
+        {"original_inference_steps",
+         [](C& c, const F& f) { c.original_inference_steps = f.whole(1, 1000000); }},
+        {"timestep_scaling", [](C& c, const F& f) { c.timestep_scaling = f.number(); }},
         {"timestep_type", [](C&, const F& f) { f.must_be("discrete"); }},
         {"thresholding", [](C&, const F& f) { f.must_be(false); }},
-        {"use_exponential_sigmas", [](C&, const F& f) { f.must_be(false); }},
-        {"use_beta_sigmas", [](C&, const F& f) { f.must_be(false); }},
         {"use_flow_sigmas", [](C&, const F& f) { f.must_be(false); }},
     };
     return table;
 }
 
 // Keys that diffusers writes for schedulers to which they mean nothing; it passes over them too.
-constexpr std::array<std::string_view, 21> kForeignKeys = {"clip_sample",
-                                                           "clip_sample_range",
-                                                           "dynamic_thresholding_ratio",
-                                                           "sample_max_value",
-                                                           "set_alpha_to_one",
-                                                           "skip_prk_steps",
-                                                           "variance_type",
-                                                           "predict_x0",
-                                                           "solver_p",
-                                                           "disable_corrector",
-                                                           "original_inference_steps",
-                                                           "timestep_scaling",
-                                                           "s_churn",
-                                                           "eta",
-                                                           "flow_shift",
-                                                           "rho",
-                                                           "use_dynamic_shifting",
-                                                           "time_shift_type",
-                                                           "shift",
-                                                           "solver_beta_schedule",
-                                                           "sigma_data"};
+constexpr std::string_view kForeignKeys[] = {"dynamic_thresholding_ratio",
+                                             "sample_max_value",
+                                             "solver_p",
+                                             "disable_corrector",
+                                             "s_churn",
+                                             "eta",
+                                             "flow_shift",
+                                             "rho",
+                                             "use_dynamic_shifting",
+                                             "time_shift_type",
+                                             "shift",
+                                             "solver_beta_schedule",
+                                             "sigma_data"};
 
 std::string read_file(const std::filesystem::path& path) {
     std::error_code error;
@@ -209,7 +219,8 @@ SchedulerConfig parse_scheduler_config(const Json& json, const std::string& sour
         if (reader != readers().end()) {
             if (!value.is_null()) reader->second(config, Field{source, key, value});
         } else if (unknown_keys && !key.starts_with('_') &&
-                   std::find(kForeignKeys.begin(), kForeignKeys.end(), key) == kForeignKeys.end()) {
+                   std::find(std::begin(kForeignKeys), std::end(kForeignKeys), key) ==
+                       std::end(kForeignKeys)) {
             unknown_keys->push_back(key);
         }
     }

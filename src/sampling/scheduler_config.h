@@ -19,8 +19,10 @@ namespace sdxl {
 enum class BetaSchedule { kLinear, kScaledLinear, kSquaredCosCapV2 };
 enum class InterpolationType { kLinear, kLogLinear };
 enum class DpmAlgorithm { kDpmSolver, kDpmSolverPlusPlus, kSdeDpmSolver, kSdeDpmSolverPlusPlus };
-enum class DpmSolverType { kMidpoint, kHeun };
+// The last three are those of DEIS and UniPC; DPM-Solver reads them as midpoint, as diffusers does.
+enum class DpmSolverType { kMidpoint, kHeun, kLogRho, kBh1, kBh2 };
 enum class FinalSigmasType { kZero, kSigmaMin };
+enum class VarianceType { kFixedSmall, kFixedLarge };
 
 struct SchedulerConfig {
     // The model's training schedule.
@@ -36,12 +38,13 @@ struct SchedulerConfig {
     std::optional<TimestepSpacing> timestep_spacing;  // absent: the scheduler's own default
     int steps_offset = 0;
     bool use_karras_sigmas = false;
-    std::optional<double> sigma_min, sigma_max;  // ends of the Karras ramp; absent: from the schedule
+    SigmaSchedule sigma_schedule = SigmaSchedule::kPlain;  // goes before the flag above unless it is plain
+    std::optional<double> sigma_min, sigma_max;            // ends of the ramps; absent: from the schedule
 
-    // Euler.
+    // Euler and its relatives.
     InterpolationType interpolation_type = InterpolationType::kLinear;
 
-    // DPM-Solver.
+    // DPM-Solver; the order, UniPC and DEIS too.
     int solver_order = 2;
     DpmAlgorithm algorithm_type = DpmAlgorithm::kDpmSolverPlusPlus;
     DpmSolverType solver_type = DpmSolverType::kMidpoint;
@@ -50,6 +53,19 @@ struct SchedulerConfig {
     bool use_lu_lambdas = false;
     FinalSigmasType final_sigmas_type = FinalSigmasType::kZero;
     double lambda_min_clipped = -std::numeric_limits<double>::infinity();
+
+    // UniPC.
+    bool predict_x0 = true;
+
+    // DDIM, DDPM, PNDM, LCM, TCD. Files of latent models say that samples are not clipped and that PNDM skips
+    // its Runge-Kutta start; a file that is silent is read so too, unlike in diffusers.
+    bool clip_sample = false;
+    double clip_sample_range = 1;
+    bool set_alpha_to_one = true;
+    bool skip_prk_steps = true;
+    VarianceType variance_type = VarianceType::kFixedSmall;
+    int original_inference_steps = 50;
+    double timestep_scaling = 10;
 };
 
 // A file's scheduler, its configuration, and the keys that nothing here knows (for a warning).

@@ -42,6 +42,11 @@ std::vector<double> timestep_grid(const GridConfig& config, int steps) {
         case TimestepSpacing::kLeading: {
             const int ratio = config.last_timestep / points;
             for (int i = points - 1; i >= 0; --i) grid.push_back(i * ratio + config.steps_offset);
+            if (grid.front() >= config.train_timesteps)
+                fail(ErrorCode::kInvalidRequest,
+                     std::to_string(steps) + " steps with leading spacing and steps_offset " +
+                         std::to_string(config.steps_offset) +
+                         " start beyond the last training timestep; ask for fewer steps or trailing spacing");
             break;
         }
         case TimestepSpacing::kTrailing: {
@@ -62,15 +67,6 @@ double interpolate(std::span<const float> values, double index) {
     const auto low = static_cast<std::size_t>(index);
     const double from = values[low];
     return (values[low + 1] - from) * (index - static_cast<double>(low)) + from;
-}
-
-std::vector<double> karras_sigmas(double sigma_min, double sigma_max, int steps) {
-    constexpr double kRho = 7;
-    const double low = std::pow(sigma_min, 1 / kRho);
-    const double high = std::pow(sigma_max, 1 / kRho);
-    auto sigmas = even_ramp(0, 1, steps);
-    for (double& value : sigmas) value = std::pow(high + value * (low - high), kRho);
-    return sigmas;
 }
 
 std::vector<float> log_of(std::span<const float> sigmas) {

@@ -28,10 +28,6 @@ std::vector<double> timestep_grid(const GridConfig& config, int steps);
 // `values` at a fractional index, clamped to its ends (numpy.interp over 0, 1, 2, ...).
 double interpolate(std::span<const float> values, double index);
 
-// [steps] sigmas from sigma_max down to sigma_min, rho 7. Karras et al. 2022,
-// https://arxiv.org/abs/2206.00364, eq. 5.
-std::vector<double> karras_sigmas(double sigma_min, double sigma_max, int steps);
-
 // [steps] values from `first` to `last`, evenly.
 std::vector<double> even_ramp(double first, double last, int steps);
 

@@ -98,7 +98,12 @@ void check_schedule(const Scheduler& scheduler, const Json& entry, Worst& worst)
         fail(ErrorCode::kInternal, "has " + std::to_string(scheduler.timesteps().size()) +
                                        " timesteps, expected " + std::to_string(timesteps.size()));
     worst.add_list(scheduler.timesteps(), timesteps, "timesteps");
-    if (entry.contains("sigmas")) worst.add_list(scheduler.sigmas(), numbers(entry, "sigmas"), "sigmas");
+    if (entry.contains("sigmas")) {
+        auto sigmas = numbers(entry, "sigmas");
+        // diffusers' KDPM2 schedulers repeat the final 0.
+        while (sigmas.size() > scheduler.sigmas().size() && sigmas.back() == 0) sigmas.pop_back();
+        worst.add_list(scheduler.sigmas(), sigmas, "sigmas");
+    }
     worst.add_scalar(scheduler.init_noise_sigma(), entry.at("init_noise_sigma").get<double>(),
                      "init_noise_sigma");
     if (const auto noisy = entry.find("add_noise"); noisy != entry.end()) {

@@ -5,17 +5,10 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "sdxl_config.h"
 
 namespace sdxl {
 namespace {
-
-SchedulerConfig sdxl_config() {
-    SchedulerConfig config;
-    config.beta_start = 0.00085;
-    config.beta_end = 0.012;
-    config.beta_schedule = BetaSchedule::kScaledLinear;
-    return config;
-}
 
 // 0.0292 and 14.6146 are the ends that every Stable Diffusion sampler quotes.
 TEST(NoiseSchedule, HasTheKnownEnds) {
@@ -24,6 +17,16 @@ TEST(NoiseSchedule, HasTheKnownEnds) {
     EXPECT_NEAR(schedule.sigmas.front(), 0.029167533, 1e-8);
     EXPECT_NEAR(schedule.sigmas.back(), 14.614645, 1e-5);
     EXPECT_TRUE(std::is_sorted(schedule.sigmas.begin(), schedule.sigmas.end()));
+}
+
+// To the bit as torch makes them: figures of diffusers 0.27, from schedulers.json.
+TEST(NoiseSchedule, IsTorchsToTheBit) {
+    const auto sigmas = make_noise_schedule(sdxl_config()).sigmas;
+    EXPECT_EQ(sigmas[1], 0.041314479f);
+    EXPECT_EQ(sigmas[251], 0.69839859f);
+    EXPECT_EQ(sigmas[666], 2.91830826f);
+    EXPECT_EQ(sigmas[901], 8.39068699f);
+    EXPECT_EQ(sigmas[999], 14.614645f);
 }
 
 TEST(NoiseSchedule, ZeroTerminalSnrEndsInNoiseAndStaysFinite) {

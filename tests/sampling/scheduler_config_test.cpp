@@ -50,6 +50,25 @@ TEST_F(SchedulerConfigFile, ReadsThatOfSdxl) {
     EXPECT_TRUE(loaded.unknown_keys.empty());
 }
 
+TEST_F(SchedulerConfigFile, ReadsWhatOtherSchedulersAdd) {
+    const auto loaded = load(R"({"_class_name": "LCMScheduler", "original_inference_steps": 100,
+        "timestep_scaling": 5.0, "clip_sample": true, "clip_sample_range": 2.5, "set_alpha_to_one": false,
+        "skip_prk_steps": false, "variance_type": "fixed_large", "predict_x0": false, "solver_type": "bh1",
+        "use_beta_sigmas": true, "use_exponential_sigmas": false})");
+    EXPECT_EQ(loaded.type, SchedulerType::kLcm);
+    EXPECT_EQ(loaded.config.original_inference_steps, 100);
+    EXPECT_EQ(loaded.config.timestep_scaling, 5);
+    EXPECT_TRUE(loaded.config.clip_sample);
+    EXPECT_EQ(loaded.config.clip_sample_range, 2.5);
+    EXPECT_FALSE(loaded.config.set_alpha_to_one);
+    EXPECT_FALSE(loaded.config.skip_prk_steps);
+    EXPECT_EQ(loaded.config.variance_type, VarianceType::kFixedLarge);
+    EXPECT_FALSE(loaded.config.predict_x0);
+    EXPECT_EQ(loaded.config.solver_type, DpmSolverType::kBh1);
+    EXPECT_EQ(loaded.config.sigma_schedule, SigmaSchedule::kBeta);
+    EXPECT_TRUE(loaded.unknown_keys.empty());
+}
+
 TEST_F(SchedulerConfigFile, PythonsInfinityMeansNotSet) {
     const auto loaded =
         load(R"({"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity,
@@ -69,8 +88,8 @@ TEST_F(SchedulerConfigFile, AnUnknownClassListsTheKnownOnes) {
 TEST_F(SchedulerConfigFile, ValuesThatCannotBeHonouredAreErrors) {
     for (const char* field :
          {R"("beta_schedule": "sigmoid")", R"("timestep_spacing": "other")", R"("thresholding": true)",
-          R"("timestep_type": "continuous")", R"("prediction_type": "flow")", R"("use_beta_sigmas": true)",
-          R"("algorithm_type": "x")"}) {
+          R"("timestep_type": "continuous")", R"("prediction_type": "flow")",
+          R"("variance_type": "learned_range")", R"("algorithm_type": "x")"}) {
         const auto found = error(R"({"_class_name": "EulerDiscreteScheduler", )" + std::string(field) + "}");
         EXPECT_EQ(found.code, ErrorCode::kUnsupported) << field;
     }

@@ -50,11 +50,10 @@ TEST(TimestepGrid, TooFewOrTooManySteps) {
     EXPECT_THROW(timestep_grid({.drop_last = true}, 1000), Failure);
 }
 
-TEST(TimestepGrid, KarrasRampHasItsEnds) {
-    const auto sigmas = karras_sigmas(0.1, 10, 5);
-    EXPECT_NEAR(sigmas.front(), 10, 1e-12);
-    EXPECT_NEAR(sigmas.back(), 0.1, 1e-12);
-    EXPECT_EQ(karras_sigmas(0.1, 10, 1).size(), 1u);
+TEST(TimestepGrid, AnOffsetMayNotLeaveTheSchedule) {
+    GridConfig config{.spacing = TimestepSpacing::kLeading, .steps_offset = 1};
+    EXPECT_EQ(timestep_grid(config, 999).front(), 999);
+    EXPECT_THROW(timestep_grid(config, 1000), Failure);
 }
 
 TEST(TimestepGrid, SigmasAndTimestepsAreInverse) {
