@@ -281,6 +281,11 @@ Canonical normalise(const SentObject& sent, std::span<const Schema* const> schem
 }
 
 const Json* find_member(const SentObject& sent, std::string_view name, std::string* pointer) {
+    // The exact spelling goes first, where there are several.
+    if (const auto exact = sent.object->find(name); exact != sent.object->end() && !is_unset(*exact)) {
+        if (pointer != nullptr) *pointer = join_pointer(sent.pointer, name);
+        return &*exact;
+    }
     for (const auto& [key, value] : sent.object->get_ref<const Json::object_t&>()) {
         if (key.size() > kLongestName || !same_name(key, name) || is_unset(value)) continue;
         if (pointer != nullptr) *pointer = join_pointer(sent.pointer, key);
