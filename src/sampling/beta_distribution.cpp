@@ -21,7 +21,8 @@ double continued_fraction(double a, double b, double x) {
     double d = 0;
     double value = 1;
     for (int term = 0; term < kMostTerms; ++term) {
-        const double m = term / 2;
+        const int half = term / 2;
+        const double m = half;
         double coefficient = 1;
         if (term > 0 && term % 2 == 0)
             coefficient = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));

@@ -1,6 +1,8 @@
 #include "sampling/distilled.h"
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
 #include "sampling/step_layout.h"
@@ -16,8 +18,9 @@ void DistilledScheduler::lay_out(const StepPlan& plan) {
                                              ", expected 1 to " + std::to_string(most) +
                                              ", which the scheduler's model was distilled on");
     const int stride = config().num_train_timesteps / most;
-    std::vector<int> visited;
-    for (int i = 0; i < plan.steps; ++i) visited.push_back((most - i * most / plan.steps) * stride - 1);
+    std::vector<int> visited(static_cast<std::size_t>(plan.steps));
+    for (int i = 0; i < plan.steps; ++i)
+        visited[static_cast<std::size_t>(i)] = (most - i * most / plan.steps) * stride - 1;
     visit(visited);
 }
 

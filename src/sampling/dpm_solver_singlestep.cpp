@@ -11,8 +11,8 @@ namespace {
 
 // 1 2 3 1 2 3 ...; where few steps are to end with low orders, the last block is taken apart.
 std::vector<int> block_orders(int most, int steps, bool lower_at_end) {
-    std::vector<int> orders;
-    for (int i = 0; i < steps; ++i) orders.push_back(i % most + 1);
+    std::vector<int> orders(static_cast<std::size_t>(steps));
+    for (int i = 0; i < steps; ++i) orders[static_cast<std::size_t>(i)] = i % most + 1;
     if (lower_at_end && most == 3 && steps % 3 == 0) orders.back() = 1;
     return orders;
 }

@@ -7,6 +7,11 @@
 #include "sampling/vector_math.h"
 
 namespace sdxl {
+namespace {
+
+constexpr std::size_t kOrder = 4;
+
+}  // namespace
 
 PndmScheduler::PndmScheduler(const SchedulerConfig& config) : TrainedTimestepScheduler(config) {
     if (!config.skip_prk_steps)
@@ -34,7 +39,7 @@ void PndmScheduler::lay_out(const StepPlan& plan) {
 
 // The slope over the coming step, by what is remembered.
 std::vector<float> PndmScheduler::extrapolate() const {
-    static const std::vector<float> kAdamsBashforth[] = {
+    constexpr float kAdamsBashforth[kOrder][kOrder] = {
         {1},
         {3.0f / 2, -1.0f / 2},
         {23.0f / 12, -16.0f / 12, 5.0f / 12},
@@ -64,7 +69,6 @@ std::vector<float> PndmScheduler::step(std::span<const float> model_output, int 
         const int from = stride() > 0 ? to + stride() : timestep(0);
         return transfer(mix(0.5f, model_output, 0.5f, outputs_.front()), from, to, start_);
     }
-    constexpr std::size_t kOrder = 4;
     outputs_.insert(outputs_.begin(), {model_output.begin(), model_output.end()});
     if (outputs_.size() > kOrder) outputs_.pop_back();
     if (call == 0) start_.assign(sample.begin(), sample.end());

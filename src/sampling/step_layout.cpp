@@ -92,6 +92,12 @@ StepLayout evenly_spaced(const SchedulerConfig& config, std::span<const float> t
     return layout;
 }
 
+void check_ends(double low, double high, int steps) {
+    if (low > 0 && (low < high || (low == high && steps == 1))) return;
+    fail(ErrorCode::kInvalidModel, "the scheduler's sigma_min is " + number(low) + " and its sigma_max " +
+                                       number(high) + ", expected 0 < sigma_min < sigma_max");
+}
+
 }  // namespace
 
 SigmaSchedule sigma_schedule_of(const SchedulerConfig& config) {
@@ -103,11 +109,12 @@ StepLayout lay_out_steps(const SchedulerConfig& config, std::span<const float> t
                          const LayoutRules& rules, const StepPlan& plan) {
     if (!plan.timesteps.empty()) return custom_timesteps(plan, train_sigmas);
     if (!plan.sigmas.empty()) return custom_sigmas(plan, train_sigmas);
-    const auto spaced = evenly_spaced(config, train_sigmas, rules, plan.steps);
+    auto spaced = evenly_spaced(config, train_sigmas, rules, plan.steps);
     const double low =
         config.sigma_min.value_or(rules.ramp_over_train ? train_sigmas.front() : spaced.sigmas.back());
     const double high =
         config.sigma_max.value_or(rules.ramp_over_train ? train_sigmas.back() : spaced.sigmas.front());
+    check_ends(low, high, plan.steps);
     std::vector<double> ramp;
     switch (sigma_schedule_of(config)) {
         case SigmaSchedule::kPlain:

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "sampling/noise_schedule.h"
@@ -95,6 +96,20 @@ TEST_F(StepLayoutTest, RampsHaveTheEndsThatAreAskedFor) {
         EXPECT_NEAR(lay_out({.steps = 5}).sigmas.front(), 7, 1e-9);
         EXPECT_NEAR(lay_out({.steps = 5}).sigmas.back(), 0.5, 1e-9);
         rules_.ramp_over_train = false;
+    }
+}
+
+TEST_F(StepLayoutTest, RampsNeedTwoEnds) {
+    config_.use_karras_sigmas = true;
+    for (const auto& [low, high] : {std::pair(7.0, 7.0), std::pair(8.0, 7.0), std::pair(-1.0, 7.0)}) {
+        config_.sigma_min = low;
+        config_.sigma_max = high;
+        try {
+            lay_out({.steps = 5});
+            ADD_FAILURE() << low << " " << high;
+        } catch (const Failure& failure) {
+            EXPECT_EQ(failure.error().code, ErrorCode::kInvalidModel);
+        }
     }
 }
 
