@@ -1,27 +1,32 @@
-// The three ways in which hosts describe a generation; each becomes the same GenerationRequest.
-//
-// Each reads from `body` and may find members there that an envelope has read before it; what it cannot
-// accept becomes a finding in the body's notes. The caller calls body.finish().
+// The three ways in which hosts describe a generation; each becomes the same BodyFields. Pure functions.
 #pragma once
 
-#include "protocol/field_reader.h"
-#include "request/generation.h"
+#include <vector>
+
+#include "protocol/body_fields.h"
+#include "protocol/normalise.h"
+#include "schema/schema.h"
 
 namespace sdxl {
 
-enum class BodyRole {
-    kAlone,       // a request of its own, or the first of several stages
-    kLaterStage,  // takes up the picture of the stage before
+enum class BodyKind {
+    kFlat,      // prompt, width, steps, ... side by side
+    kNested,    // hyperparameters{...}, dimensions{...}, lora{...}, ... beside prompt
+    kEnhanced,  // EnhancedSDXLRequest: Model{...}, Scheduler{...}, Hyperparameters{...}, Conditioning{...}
 };
 
-// prompt, width, steps, ... side by side.
-GenerationRequest read_flat_body(FieldReader& body, BodyRole role);
-// hyperparameters{...}, dimensions{...}, lora{...}, ... beside prompt.
-GenerationRequest read_nested_body(FieldReader& body, BodyRole role);
-// EnhancedSDXLRequest: Model{...}, Scheduler{...}, Hyperparameters{...}, Conditioning{...}, ...
-GenerationRequest read_enhanced_body(FieldReader& body, BodyRole role);
+// Looks at which objects are there.
+BodyKind body_kind(const SentObject& body);
 
-// Looks at which objects are there and takes the right one of them.
-GenerationRequest read_body(FieldReader& body, BodyRole role);
+// The schemas of its members: members of the flat body may stand in every other one, too.
+std::vector<const Schema*> body_schemas(BodyKind kind);
+
+// `body` was normalised with body_schemas(), perhaps among others.
+BodyFields read_body(BodyKind kind, const Canonical& body, Report& report);
+
+BodyFields read_flat_body(const Members& body);
+// Without the members of the flat body.
+BodyFields read_nested_body(const Members& body);
+BodyFields read_enhanced_body(const Members& body, Report& report);
 
 }  // namespace sdxl

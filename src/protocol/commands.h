@@ -1,53 +1,75 @@
-// The commands of all envelopes. An envelope says which names it has and where the members of a command
-// stand; what they mean is the same everywhere. What cannot be accepted becomes a finding in the reader's
-// notes.
+// From the members of a command to the typed command. What is wrong is reported; a command with errors in
+// the report is not to be used. Pure functions but for the drawing of seeds.
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "protocol/field_reader.h"
+#include "protocol/bodies.h"
 #include "protocol/message.h"
+#include "protocol/normalise.h"
+#include "protocol/report.h"
 
 namespace sdxl {
 
-// From the members in `holder` to the command.
-using ReadCommand = Command (*)(FieldReader& holder, Message& message);
+// One object in which members of a command stand.
+struct Level {
+    SentObject sent;
+    Canonical canonical;
+    BodyKind body = BodyKind::kFlat;  // of a generation
 
-struct NamedCommand {
-    std::string_view name;
-    ReadCommand read;
+    Members members() const { return Members(canonical); }
 };
 
-// The command that `name` means. An unknown one is a Failure that lists the known ones and the nearest.
-const NamedCommand& find_command(std::span<const NamedCommand> commands, std::string_view member,
-                                 const Field<std::string>& name);
+// What readers of commands are given.
+struct CommandInput {
+    const std::vector<Level>& levels;  // outermost first, at least one
+    const ReplyTo& reply;
+    EnvelopeKind envelope;
+    std::string_view line;    // for the order of what is found
+    bool validating = false;  // every error of a part is wanted, too
+};
 
-// The first of the id members that is set becomes reply.id; ignores what is no id, so that it serves broken
-// lines too.
-void find_id(const Json& object, Names names, ReplyTo& reply);
+struct CommandRow {
+    std::string_view name;    // as x-commands says
+    std::string_view schema;  // of its members, "" if it has none
+    bool has_body = false;    // of a generation
+    Command (*read)(const CommandInput& input, Report& report) = nullptr;
+};
+// REQUIRES: x-commands has the name.
+const CommandRow& command_row(std::string_view name);
+std::vector<std::string> command_names();
 
-// priority, timeout and progress.
-void read_delivery(FieldReader& reader, Message& message);
-// worker_type.
-void read_worker(FieldReader& reader, Message& message);
+Command read_inference(const CommandInput& input, Report& report);      // [inference_command.cpp]
+Command read_stages(const CommandInput& input, const BodyFields& base,  //
+                    Report& report);                                    // [stages_command.cpp]
+Command read_batch(const CommandInput& input, const BodyFields& base,   //
+                   Report& report);                                     // [batch_command.cpp]
+Command read_model_load(const CommandInput& input, Report& report);     // [model_commands.cpp]
+Command read_model_unload(const CommandInput& input, Report& report);   //
+Command read_model_info(const CommandInput& input, Report& report);     //
+Command read_cancel(const CommandInput& input, Report& report);         // [control_commands.cpp]
+Command read_initialize(const CommandInput& input, Report& report);     //
+Command read_cleanup(const CommandInput& input, Report& report);        //
 
-Command read_status(FieldReader& holder, Message& message);
-Command read_capabilities(FieldReader& holder, Message& message);
-Command read_initialize(FieldReader& holder, Message& message);
-Command read_stop(FieldReader& holder, Message& message);
-Command read_cancel(FieldReader& holder, Message& message);
-Command read_cleanup(FieldReader& holder, Message& message);
-Command read_model_load(FieldReader& holder, Message& message);
-Command read_model_unload(FieldReader& holder, Message& message);
-Command read_model_info(FieldReader& holder, Message& message);
+// The innermost level's member; a warning if another one says something else.
+template <class Read>
+auto innermost(const CommandInput& input, Report& report, const Read& read)
+    -> decltype(read(input.levels.front().members())) {
+    decltype(read(input.levels.front().members())) best;
+    for (auto level = input.levels.rbegin(); level != input.levels.rend(); ++level) {
+        const auto field = read(level->members());
+        if (field && best && field->value != best->value)
+            report.warn(field->pointer, "is ignored, because " + best->pointer + " is set");
+        else if (!best)
+            best = field;
+    }
+    return best;
+}
 
-// [work_commands.cpp] A generation, several stages or a batch, from the body in `holder`, or from the object
-// that it keeps under request, request_data or parameters. Warns about unknown members of both.
-Command read_work(FieldReader& holder, Message& message);
-
-// [message.cpp] Another request, under `request`, that is only looked at.
-Command read_validate(FieldReader& holder, Message& message);
+// The list of that name as it was sent, in the innermost level that has it; null if none has, or if it is
+// not valid.
+const Json* find_list(const CommandInput& input, std::string_view name, std::string& pointer);
 
 }  // namespace sdxl

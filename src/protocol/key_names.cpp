@@ -22,7 +22,15 @@ std::string fold_name(std::string_view name) {
 }
 
 bool same_name(std::string_view a, std::string_view b) {
-    return fold_name(a) == fold_name(b);
+    std::size_t i = 0;
+    std::size_t j = 0;
+    for (;; ++i, ++j) {
+        while (i < a.size() && a[i] == '_') ++i;
+        while (j < b.size() && b[j] == '_') ++j;
+        if (i == a.size() || j == b.size()) return i == a.size() && j == b.size();
+        if (std::tolower(static_cast<unsigned char>(a[i])) != std::tolower(static_cast<unsigned char>(b[j])))
+            return false;
+    }
 }
 
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates) {

@@ -1,27 +1,14 @@
-#include "protocol/commands.h"
+// {"worker_type", "method", "parameters": {...}}: always a generation.
 #include "protocol/envelopes.h"
 
 namespace sdxl {
-namespace {
 
-// Which picture a method starts from stands in its parameters.
-constexpr NamedCommand kMethods[] = {
-    {"text2img", read_work},
-    {"img2img", read_work},
-    {"inpaint", read_work},
-};
-
-}  // namespace
-
-Command read_method_envelope(FieldReader& top, const Field<std::string>& name, Message& message) {
-    const NamedCommand& method = find_command(kMethods, "method", name);
-    if (method.name != "text2img")
-        top.reject(ErrorCode::kUnsupported,
-                   "the method '" + std::string(method.name) +
-                       "' is not available in this worker yet; 'text2img' is",
-                   name.pointer, {"text2img"});
-    top.ignore({"timestamp"});
-    return method.read(top, message);
+std::optional<Envelope> read_method_envelope(const SentObject& top, Report& report) {
+    Envelope envelope{EnvelopeKind::kMethod, &Schema::named("method_envelope"), "", {top}};
+    const auto command = find_command(top, "method", *envelope.schema, nullptr, report);
+    if (!command) return std::nullopt;
+    envelope.command = *command;
+    return envelope;
 }
 
 }  // namespace sdxl

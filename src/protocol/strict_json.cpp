@@ -11,6 +11,16 @@
 namespace sdxl {
 namespace {
 
+constexpr std::size_t kLongestShown = 160;  // of a name or reason in a message, in bytes
+
+// Never cut inside a character.
+std::string shown(const std::string& name) {
+    if (name.size() <= kLongestShown) return name;
+    std::size_t end = kLongestShown;
+    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U) --end;
+    return name.substr(0, end) + "...";
+}
+
 // Builds the document and keeps the first error. After a duplicate or too deep a member it reads on, without
 // keeping that member, so that an id that stands behind it is still found.
 class Builder : public nlohmann::json_sax<Json> {
@@ -38,8 +48,10 @@ class Builder : public nlohmann::json_sax<Json> {
         if (inserted) {
             frame.slot = &member.value();
         } else {
-            record("the member '" + name + "' stands twice in the same object; send it once",
-                   join_pointer(pointer(stack_.size() - 1), name));
+            // A pointer can be long: none is made that nobody reads.
+            if (!line_.error)
+                record("the member '" + shown(name) + "' stands twice in the same object; send it once",
+                       join_pointer(pointer(stack_.size() - 1), name));
             frame.slot = &discarded_.emplace_back();
         }
         return true;
@@ -54,6 +66,7 @@ class Builder : public nlohmann::json_sax<Json> {
         if (const auto column = reason.find("column "); column != std::string::npos)
             if (const auto colon = reason.find(": ", column); colon != std::string::npos)
                 reason.erase(0, colon + 2);
+        reason = shown(reason);
         record("the line is not valid JSON, at byte " + std::to_string(position) + ": " + reason +
                    "; expected one JSON object per line (NaN and Infinity are not JSON)",
                "");

@@ -86,8 +86,7 @@ TEST(NestedBody, EveryField) {
         "precision":{"dtype":"bf16","cpu_offload":false},"metadata":{"request_id":"z","priority":"low","timeout":60,"tags":[]},
         "textual_inversions":[]})"));
     const GenerationRequest request = generation_of(message);
-    EXPECT_TRUE(message.warnings.empty()) << message.warnings[0];
-    EXPECT_EQ(message.priority, Priority::kLow);
+    for (const std::string& warning : message.warnings) ADD_FAILURE() << warning;
     EXPECT_EQ(request.prompt, "p");
     EXPECT_EQ(request.model, "m");
     EXPECT_EQ(request.steps, 8);
@@ -145,6 +144,27 @@ TEST(EnhancedBody, CamelCase) {
             camel.compare(i, 14, "EulerAncestral") != 0)
             camel[i] = static_cast<char>(camel[i] - 'A' + 'a');
     expect_enhanced(generation_from(camel));
+}
+
+TEST(NestedBody, FlatMembersCountWhereNoObjectSaysOtherwise) {
+    const Message message = parse_message(inference(
+        R"({"prompt":"p","model_name":"a","models":{"base":"b"},"dimensions":{"width":64},"height":128,"steps":3,
+        "hyperparameters":{"num_inference_steps":4}})"));
+    const GenerationRequest request = generation_of(message);
+    EXPECT_EQ(request.model, "b");
+    EXPECT_EQ(request.width, 64);
+    EXPECT_EQ(request.height, 128);
+    EXPECT_EQ(request.steps, 4);
+    EXPECT_EQ(message.warnings.size(), 2U);
+    EXPECT_TRUE(warns(message, "/data/model_name", "/data/models/base"));
+    EXPECT_TRUE(warns(message, "/data/steps", "/data/hyperparameters/num_inference_steps"));
+}
+
+TEST(EnhancedBody, NamesInThePlaceOfObjects) {
+    const GenerationRequest request =
+        generation_from(R"({"Model":"m","Scheduler":"Euler a","Hyperparameters":{"Prompt":"p"}})");
+    EXPECT_EQ(request.model, "m");
+    EXPECT_EQ(request.scheduler, SchedulerType::kEulerAncestral);
 }
 
 TEST(EnhancedBody, HyperparametersAloneAreEnough) {

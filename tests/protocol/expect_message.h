@@ -21,6 +21,20 @@ inline GenerationRequest generation_of(const Message& message) {
     return request == nullptr ? GenerationRequest{} : *request;
 }
 
+// The command of a line that is without fault or warning.
+template <class T>
+T command_of(const std::string& line) {
+    const Message message = parse_message(line);
+    if (!message.command.ok()) {
+        ADD_FAILURE() << line << ": " << message.command.error().message;
+        return {};
+    }
+    EXPECT_TRUE(message.warnings.empty()) << line << ": " << message.warnings[0];
+    const auto* command = std::get_if<T>(&*message.command);
+    if (command == nullptr) ADD_FAILURE() << line << " is another command";
+    return command == nullptr ? T{} : *command;
+}
+
 inline std::string inference(const std::string& data) {
     return R"({"message_type":"inference_request","request_id":"r1","data":)" + data + "}";
 }

@@ -23,19 +23,16 @@ TEST(Features, FlatRefusals) {
                                                          {"reference_images", "[\"a\"]"},
                                                          {"device", "\"cuda:0\""},
                                                          {"device", "\"privateuseone:0\""},
-                                                         {"device", "\"gpu_1\""},
                                                          {"device", "\"mps\""},
                                                          {"format", "\"jpg\""},
                                                          {"output_format", "\"webp\""},
                                                          {"dtype", "\"int8\""},
-                                                         {"scheduler", "\"UniPC\""},
-                                                         {"scheduler", "\"DDIMScheduler\""},
-                                                         {"scheduler", "\"DPM++ SDE Karras\""},
-                                                         {"scheduler", "\"KDPM2Ancestral\""},
-                                                         {"scheduler", "\"HeunDiscreteScheduler\""},
-                                                         {"scheduler", "\"LMS Karras\""},
-                                                         {"scheduler", "\"UniPCMultistepScheduler\""},
-                                                         {"scheduler", "\"DPM++ 2M SDE Karras\""}};
+                                                         {"upscale", R"({"enabled":true,"factor":2})"},
+                                                         {"snr_weighting", "5.0"},
+                                                         {"safety_checker", "true"},
+                                                         {"postprocessing", "[\"upscale\"]"},
+                                                         {"scheduler", "\"SASolverScheduler\""},
+                                                         {"scheduler", "\"DPM fast\""}};
     for (const auto& [member, value] : cases)
         expect_refused(std::string(R"({"prompt":"p",")") + member + "\":" + value + "}",
                        std::string("/data/") + member);
@@ -66,7 +63,7 @@ TEST(Features, EnhancedRefusals) {
         expect_refused(std::string(R"({"prompt":"p",")") + object + "\":{\"" + member + "\":" + value + "}}",
                        std::string("/data/") + object + "/" + member);
     expect_refused(R"({"Hyperparameters":{"Prompt":"p"},"Model":{},"PostProcessing":[{"Type":"upscale"}]})",
-                   "/data/PostProcessing");
+                   "/data/PostProcessing/0");
 }
 
 TEST(Features, NestedRefusals) {
@@ -95,9 +92,32 @@ TEST(Features, NoEffectIsSaid) {
     EXPECT_TRUE(warns(nested, "/data/batch/parallel", "no effect"));
 }
 
+TEST(Features, AMistakeInAMissingFeatureIsFoundToo) {
+    const Message message = parse_message(
+        R"({"action":"validate_request","request":{"prompt":"p","loras":[{"name":"a"},{"name":"b","weight":9}]}})");
+    ASSERT_TRUE(message.command.ok());
+    const auto& findings = std::get<ValidateRequest>(*message.command).findings;
+    ASSERT_EQ(findings.size(), 2U);
+    EXPECT_EQ(findings[0].error.pointer, "/request/loras");
+    EXPECT_EQ(findings[0].error.code, ErrorCode::kUnsupported);
+    EXPECT_EQ(findings[1].error.pointer, "/request/loras/1/weight");
+    EXPECT_EQ(findings[1].error.code, ErrorCode::kInvalidRequest);
+}
+
+TEST(Features, TheAssignedDeviceIsThisOne) {
+    for (const char* name : {"gpu_0", "GPU0", "0"}) {
+        const Message message =
+            parse_message(inference(std::string(R"({"prompt":"p","device":")") + name + "\"}"));
+        generation_of(message);
+        EXPECT_TRUE(warns(message, "/data/device", "CPU")) << name;
+    }
+    const Message plain = parse_message(inference(R"({"prompt":"p","device":"cpu"})"));
+    EXPECT_TRUE(plain.warnings.empty());
+}
+
 TEST(Features, SwitchedOffPasses) {
     const Message message = parse_message(inference(
-        R"({"prompt":"p","loras":[],"lora":{"enabled":false,"models":[{"name":"a"}]},"controlnets":null,"refiner_model":"none"})"));
+        R"({"prompt":"p","loras":[],"lora":{"enabled":false,"models":[{"name":"a"}]},"controlnets":null,"refiner_model":"none","clip_skip":0,"safety_checker":false,"quality":0,"postprocessing":[{"Type":"upscale","Enabled":false}]})"));
     EXPECT_EQ(generation_of(message).prompt, "p");
     EXPECT_TRUE(message.warnings.empty());
 }

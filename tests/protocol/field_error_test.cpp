@@ -52,10 +52,13 @@ TEST(FieldErrors, Flat) {
         {"model_name", "{\"a\":1}", "a string"},
         {"save_path", "\"a\\u0000b\"", "NUL"},
         {"timeout", "0", "86400"},
-        {"timeout", "-1", "0 to 86400"},
-        {"timeout", "86401", "0 to 86400"},
+        {"timeout", "-1", "more than 0"},
+        {"timeout", "86401", "at most 86400"},
         {"timeout", "\"5\"", "without quotes"},
         {"priority", "\"urgent\"", "critical"},
+        {"progress", "\"yes\"", "true or false"},
+        {"progress", "7", "an object"},
+        {"tags", "5", "an array"},
     };
     for (const BadField& bad : cases)
         expect_error(inference(std::string(R"({"prompt":"p",")") + bad.member + "\":" + bad.value + "}"),
@@ -112,6 +115,44 @@ TEST(FieldErrors, EnhancedRanges) {
     expect("Output", "Format", "\"docx\"");
 }
 
+TEST(FieldErrors, TheFirstInTheLineIsTold) {
+    expect_error(inference(R"({"width":1,"steps":0,"prompt":"p"})"), ErrorCode::kInvalidRequest,
+                 "/data/width", "and 1 more error;");
+    expect_error(inference(R"({"steps":0,"scheduler":"Eulr","width":1})"), ErrorCode::kInvalidRequest,
+                 "/data/steps", "and 3 more errors;");
+    // What is missing comes after what is there.
+    expect_error(inference(R"({"width":1})"), ErrorCode::kInvalidRequest, "/data/width");
+}
+
+TEST(FieldErrors, AllowedValuesAndTheNearestAreListed) {
+    const Message message = parse_message(
+        R"({"action":"validate_request","request":{"prompt":"p","timestep_spacing":"trailling","width":100,"scheduler":"Eulr"}})");
+    ASSERT_TRUE(message.command.ok());
+    const auto& findings = std::get<ValidateRequest>(*message.command).findings;
+    ASSERT_EQ(findings.size(), 3U);
+    EXPECT_EQ(findings[0].nearest, "trailing");
+    EXPECT_EQ(findings[0].allowed, (std::vector<std::string>{"leading", "trailing", "linspace"}));
+    EXPECT_EQ(findings[1].nearest, "104");
+    EXPECT_EQ(findings[2].nearest, "Euler");
+    EXPECT_EQ(findings[2].allowed, known_schedulers());
+}
+
+TEST(FieldErrors, BytesCountNotCharacters) {
+    std::string umlauts;
+    for (int i = 0; i < 16385; ++i) umlauts += "\u00e4";
+    expect_error(inference(R"({"prompt":")" + umlauts + "\"}"), ErrorCode::kInvalidRequest, "/data/prompt",
+                 "found 32770");
+}
+
+TEST(Warnings, AreBounded) {
+    std::string data = R"({"prompt":"p")";
+    for (int i = 0; i < 1000; ++i) data += ",\"unknown" + std::to_string(i) + "\":0";
+    const Message message = parse_message(inference(data + "}"));
+    generation_of(message);
+    ASSERT_LE(message.warnings.size(), 65U);
+    EXPECT_NE(message.warnings.back().find("936 more"), std::string::npos) << message.warnings.back();
+}
+
 TEST(Warnings, UnknownFieldsGetASuggestion) {
     const Message message = parse_message(
         R"({"message_type":"inference_request","reqest_id":"x","data":{"prompt":"p","negativ_prompt":"n","a/b~c":1}})");
@@ -121,7 +162,7 @@ TEST(Warnings, UnknownFieldsGetASuggestion) {
     EXPECT_TRUE(warns(message, "/data/a~1b~0c", "ignored"));
     EXPECT_EQ(message.warnings.size(), 3U);
     EXPECT_TRUE(warns(parse_message(inference(R"({"Hyperparameters":{"Prompt":"p","GuidanceScael":3}})")),
-                      "/data/Hyperparameters/GuidanceScael", "guidance"));
+                      "/data/Hyperparameters/GuidanceScael", "'GuidanceScale'"));
 }
 
 TEST(Warnings, LosingNameIsReported) {

@@ -14,6 +14,11 @@ const std::string kSeeds[] = {
     R"({"action":"generate_image","session_id":"s","parameters":{"prompt":"p","guidance_scale":7.5e0,"batch_size":2}})",
     R"({"action":"load_model","model_path":"x","model_type":"sdxl","model_id":"y"})",
     R"({"message_type":"status_request","request_id":"\u00e9\ud83d\ude00"})",
+    R"({"message_type":"inference_request","request_id":"s","data":{"type":"multi_stage","prompt":"p","stages":[{"steps":2},{"strength":0.5}]}})",
+    R"({"message_type":"inference_request","request_id":"b","data":{"type":"batch","requests":[{"prompt":"p"},{"Hyperparameters":{"Prompt":"q"}}]}})",
+    R"({"message_type":"validate_request","request_id":"v","data":{"request":{"action":"cancel","target":"x"}}})",
+    R"({"message_type":"generate_sdxl_enhanced","session_id":"f","prompt":"p","model_base":"m","progress":{"every":2}})",
+    R"({"worker_type":"sdxl_worker","method":"text2img","parameters":{"prompt":"p","precision":{"dtype":"fp16"}}})",
 };
 const std::string kPieces[] = {"null",     "true",
                                "-1",       "1e400",

@@ -1,0 +1,57 @@
+// BodyFields: what a body says of a generation, whichever of the three it is; and from there to the request.
+//
+// A body may be a part: a stage, an item of a batch or an object inside another takes what it does not say
+// from around it. So defaults come last, in complete(). Plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "protocol/members.h"
+#include "protocol/report.h"
+#include "request/generation.h"
+
+namespace sdxl {
+
+struct BodyFields {
+    std::optional<Field<std::string>> prompt;
+    std::optional<Field<std::string>> negative_prompt;
+    std::optional<Field<std::string>> model;
+    std::optional<Field<std::int64_t>> width;
+    std::optional<Field<std::int64_t>> height;
+    std::optional<Field<std::int64_t>> steps;
+    std::optional<Field<double>> guidance_scale;
+    std::optional<Field<std::int64_t>> seed;
+    std::optional<Field<std::int64_t>> batch_size;
+    std::optional<Field<std::string>> scheduler;
+    std::optional<Field<bool>> karras_sigmas;
+    std::optional<Field<std::string>> timestep_spacing;
+    std::optional<Field<std::string>> rng;
+    std::optional<Field<double>> strength;
+    std::optional<Field<std::string>> precision;
+    std::optional<Field<std::string>> device;
+    std::optional<Field<std::string>> format;
+    std::optional<Field<std::string>> save_path;
+    std::optional<Field<bool>> return_image_data;
+    bool prompt_refused = false;  // one was sent that is not valid
+
+    // Takes over what is not set here. Where both are set to different things, warns that `others` loses;
+    // without a report it loses in peace.
+    void fill_from(const BodyFields& others, Report* report);
+};
+
+// What a generation means by a strength: without an initial picture it changes nothing.
+enum class StartFrom { kNoise, kPicture };
+
+// The request with every default in its place and the seed drawn, if none is set. What is wrong is reported,
+// and the request is then not to be used. `pointer` is where the body stands.
+GenerationRequest complete(const BodyFields& fields, StartFrom start, const std::string& pointer,
+                           Report& report);
+
+// Understands a scheduler's name [scheduler_field.cpp].
+std::optional<SchedulerChoice> read_scheduler(const Field<std::string>& name, Report& report);
+// Accepts this worker's device only [device_field.cpp].
+void check_device(const Field<std::string>& device, Report& report);
+
+}  // namespace sdxl
