@@ -166,7 +166,7 @@ class GenerationTask final : public Task {
                                        "' backend has no 16-bit type, float32 was used");
         result_.guidance_scale = request_.guidance_scale;
         result_.scheduler = plan.type;
-        result_.karras_sigmas = plan.config.use_karras_sigmas;
+        result_.sigma_schedule = plan.sigmas();
         result_.timestep_spacing = plan.spacing();
         result_.rng = request_.rng;
         result_.base_model = model.path.string();
@@ -191,17 +191,17 @@ class GenerationTask final : public Task {
         const Timed timed(result_.denoise_seconds);
         generation_.emplace(model, request_, seed());
         generation_->prepare(ctx, model);
-        meter_.set_steps(generation_->steps());
-        result_.steps = generation_->steps();
+        meter_.set_steps(generation_->calls());
+        result_.steps = request_.steps - generation_->skipped_steps();
         tell_step(true);
         phase_ = generation_->done() ? Phase::kDecode : Phase::kDenoise;
     }
 
     void tell_step(bool wanted) {
-        const double total = static_cast<double>(generation_->steps()) * request_.batch_size;
+        const double total = static_cast<double>(generation_->calls()) * request_.batch_size;
         const double before =
-            static_cast<double>(generation_->steps()) * static_cast<double>(result_.images.size());
-        tell(Stage::kDenoise, before + generation_->steps_done(), total, wanted);
+            static_cast<double>(generation_->calls()) * static_cast<double>(result_.images.size());
+        tell(Stage::kDenoise, before + generation_->calls_done(), total, wanted);
     }
 
     void step(const Context& ctx, const SdxlModel& model) {
@@ -209,7 +209,7 @@ class GenerationTask final : public Task {
         generation_->step(ctx, model, *conditioning_);
         ++parts_.steps;
         const int every = std::max(1, context_.wish.every);
-        tell_step(generation_->done() || generation_->steps_done() % every == 0);
+        tell_step(generation_->done() || generation_->calls_done() % every == 0);
         if (generation_->done()) phase_ = Phase::kDecode;
     }
 

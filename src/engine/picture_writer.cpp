@@ -53,15 +53,16 @@ std::filesystem::path write_under_new_name(const std::string& stem, const Engine
 // The form that the A1111 web UI writes and reads.
 std::string parameters_text(const GenerationRequest& request, const GenerationResult& so_far,
                             std::uint64_t seed) {
+    const bool plain = so_far.sigma_schedule == SigmaSchedule::kPlain;
     char guidance[32];
     std::snprintf(guidance, sizeof guidance, "%g", so_far.guidance_scale);
     std::string text = request.prompt + "\n";
     if (!request.negative_prompt.empty()) text += "Negative prompt: " + request.negative_prompt + "\n";
     text += "Steps: " + std::to_string(so_far.steps) +
-            ", Sampler: " + std::string(scheduler_class_name(so_far.scheduler)) +
-            (so_far.karras_sigmas ? " Karras" : "") + ", CFG scale: " + guidance +
-            ", Seed: " + std::to_string(seed) + ", Size: " + std::to_string(request.width) + "x" +
-            std::to_string(request.height) +
+            ", Sampler: " + std::string(scheduler_title(so_far.scheduler)) +
+            (plain ? "" : " " + std::string(sigma_schedule_title(so_far.sigma_schedule))) +
+            ", CFG scale: " + guidance + ", Seed: " + std::to_string(seed) +
+            ", Size: " + std::to_string(request.width) + "x" + std::to_string(request.height) +
             ", Model: " + std::filesystem::path(so_far.base_model).stem().string() +
             ", RNG: " + std::string(rng_name(so_far.rng));
     return text;

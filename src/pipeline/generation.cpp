@@ -24,7 +24,10 @@ void require_finite(const std::vector<float>& values, const char* where) {
 
 SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& model) {
     SamplingPlan plan{request.scheduler.value_or(model.scheduler.type), model.scheduler.config};
-    if (request.karras_sigmas) plan.config.use_karras_sigmas = *request.karras_sigmas;
+    if (request.sigma_schedule) {
+        plan.config.sigma_schedule = *request.sigma_schedule;
+        plan.config.use_karras_sigmas = *request.sigma_schedule == SigmaSchedule::kKarras;
+    }
     if (request.timestep_spacing) plan.config.timestep_spacing = request.timestep_spacing;
     return plan;
 }
@@ -53,7 +56,7 @@ SdxlGeneration::SdxlGeneration(const SdxlModel& model, const GenerationRequest& 
     const SamplingPlan plan = plan_sampling(request, model);
     scheduler_ = make_scheduler(plan.type, plan.config);
     scheduler_->set_timesteps(request.steps);
-    last_step_ = static_cast<int>(scheduler_->timesteps().size());
+    last_call_ = static_cast<int>(scheduler_->timesteps().size());
     if (!init_image_) return;
     if (init_image_->width != request.width || init_image_->height != request.height)
         fail(ErrorCode::kUnsupported,
@@ -62,8 +65,10 @@ SdxlGeneration::SdxlGeneration(const SdxlModel& model, const GenerationRequest& 
                  std::to_string(request.width) + " x " + std::to_string(request.height) +
                  ": this worker does not resize yet; ask for the image's size");
     // diffusers, pipeline_stable_diffusion_xl_img2img.py, get_timesteps
-    first_step_ = last_step_ - std::min(static_cast<int>(last_step_ * request.strength), last_step_);
-    next_step_ = first_step_;
+    skipped_steps_ =
+        request.steps - std::min(static_cast<int>(request.steps * request.strength), request.steps);
+    first_call_ = skipped_steps_ == request.steps ? last_call_ : scheduler_->first_call(skipped_steps_);
+    next_call_ = first_call_;
 }
 
 // A sample of the image's latent distribution, scaled.
@@ -88,7 +93,7 @@ void SdxlGeneration::prepare(const Context& ctx, const SdxlModel& model,
     const std::vector<float> image = init_image_ ? encode_image(ctx, model) : std::vector<float>{};
     latents_ = noise ? std::move(*noise) : noise_->normal(kLatentChannels * latent_height_ * latent_width_);
     if (init_image_) {
-        latents_ = done() ? image : scheduler_->add_noise(image, latents_, first_step_);
+        latents_ = done() ? image : scheduler_->add_noise(image, latents_, first_call_);
         return;
     }
     const float sigma = scheduler_->init_noise_sigma();
@@ -106,7 +111,7 @@ std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const SdxlM
         batch.insert(batch.end(), pixels.begin(), pixels.end());
     const Tensor latent = ops::upload(ctx, batch, {halves, latent_height_, latent_width_, kLatentChannels});
     const std::vector<float> timesteps(static_cast<std::size_t>(halves),
-                                       scheduler_->timesteps()[static_cast<std::size_t>(next_step_)]);
+                                       scheduler_->timesteps()[static_cast<std::size_t>(next_call_)]);
     std::vector<float> predicted =
         ops::download(ctx, model.unet->forward(ctx, latent, timesteps, conditioning.unet));
     if (guidance_) {
@@ -121,10 +126,10 @@ std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const SdxlM
 }
 
 void SdxlGeneration::step(const Context& ctx, const SdxlModel& model, const Conditioning& conditioning) {
-    const std::vector<float> input = scheduler_->scale_model_input(latents_, next_step_);
+    const std::vector<float> input = scheduler_->scale_model_input(latents_, next_call_);
     const std::vector<float> predicted = predict_noise(ctx, model, conditioning, input);
-    latents_ = scheduler_->step(predicted, next_step_, latents_, *noise_);
-    ++next_step_;
+    latents_ = scheduler_->step(predicted, next_call_, latents_, *noise_);
+    ++next_call_;
 }
 
 std::vector<float> SdxlGeneration::finish(const Context& ctx, const SdxlModel& model) const {

@@ -20,6 +20,8 @@
 #include "request/generation.h"
 #include "sampling/random.h"
 #include "sampling/scheduler.h"
+#include "sampling/scheduler_registry.h"
+#include "sampling/step_layout.h"
 
 namespace sdxl {
 
@@ -28,8 +30,8 @@ struct SamplingPlan {
     SchedulerType type = SchedulerType::kEuler;
     SchedulerConfig config;
 
-    // The spacing in force: diffusers' schedulers fall back to linspace.
-    TimestepSpacing spacing() const { return config.timestep_spacing.value_or(TimestepSpacing::kLinspace); }
+    TimestepSpacing spacing() const { return config.timestep_spacing.value_or(default_spacing(type)); }
+    SigmaSchedule sigmas() const { return sigma_schedule_of(config); }
 };
 SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& model);
 
@@ -49,14 +51,17 @@ class SdxlGeneration {
     // over that, and the steps before the strength are left out.
     void prepare(const Context& ctx, const SdxlModel& model,
                  std::optional<std::vector<float>> noise = std::nullopt);
-    // One step of the scheduler. REQUIRES: prepare() was called, !done().
+    // One call of the model and the scheduler. REQUIRES: prepare() was called, !done().
     void step(const Context& ctx, const SdxlModel& model, const Conditioning& conditioning);
     // The picture in 0..1, [H, W, 3] interleaved. REQUIRES: done().
     std::vector<float> finish(const Context& ctx, const SdxlModel& model) const;
 
-    bool done() const { return next_step_ == last_step_; }
-    int steps_done() const { return next_step_ - first_step_; }
-    int steps() const { return last_step_ - first_step_; }
+    bool done() const { return next_call_ == last_call_; }
+    // Passes through the model: some schedulers make more than one in a step.
+    int calls_done() const { return next_call_ - first_call_; }
+    int calls() const { return last_call_ - first_call_; }
+    // Steps that the strength leaves out at the start.
+    int skipped_steps() const { return skipped_steps_; }
     const std::vector<float>& latents() const { return latents_; }
 
   private:
@@ -64,9 +69,10 @@ class SdxlGeneration {
     std::vector<float> predict_noise(const Context& ctx, const SdxlModel& model,
                                      const Conditioning& conditioning, const std::vector<float>& input) const;
 
-    int first_step_ = 0;
-    int next_step_ = 0;
-    int last_step_ = 0;
+    int skipped_steps_ = 0;
+    int first_call_ = 0;  // of the scheduler
+    int next_call_ = 0;
+    int last_call_ = 0;
     std::shared_ptr<const Image> init_image_;
     float guidance_scale_;
     bool guidance_;

@@ -26,15 +26,17 @@ void set_sampling(const BodyFields& fields, GenerationRequest& request, Report& 
     if (fields.scheduler) {
         if (const auto choice = read_scheduler(*fields.scheduler, report)) {
             request.scheduler = choice->type;
-            request.karras_sigmas = choice->karras;
+            request.sigma_schedule = choice->sigmas;
         }
     }
     if (const auto& karras = fields.karras_sigmas) {
         // Hosts serialize false for a switch that nobody touched; the name of the scheduler was chosen.
-        if (!karras->value && request.karras_sigmas.value_or(false))
-            report.warn(karras->pointer, "is ignored, because the scheduler's name says Karras");
-        else
-            request.karras_sigmas = karras->value;
+        const SigmaSchedule asked = karras->value ? SigmaSchedule::kKarras : SigmaSchedule::kPlain;
+        const SigmaSchedule named = request.sigma_schedule.value_or(asked);
+        if (named != asked && (karras->value || named == SigmaSchedule::kKarras))
+            report.warn(karras->pointer, "is ignored, because the scheduler's name says " +
+                                             std::string(sigma_schedule_title(named)));
+        request.sigma_schedule = named;
     }
     if (fields.timestep_spacing)
         request.timestep_spacing = parse_timestep_spacing(fields.timestep_spacing->value);

@@ -33,7 +33,7 @@ struct GenerationRequest {
     int batch_size = 1;  // 1..64; picture i has seed + i
 
     std::optional<SchedulerType> scheduler;
-    std::optional<bool> karras_sigmas;
+    std::optional<SigmaSchedule> sigma_schedule;
     std::optional<TimestepSpacing> timestep_spacing;
 
     // Image to image: the picture that the first noise is laid over, width x height pixels; null starts from
@@ -66,7 +66,7 @@ struct GenerationResult {
     int steps = 0;
     double guidance_scale = 0;
     SchedulerType scheduler = SchedulerType::kEuler;
-    bool karras_sigmas = false;
+    SigmaSchedule sigma_schedule = SigmaSchedule::kPlain;
     TimestepSpacing timestep_spacing = TimestepSpacing::kLeading;
     RngKind rng = RngKind::kCpu;
     std::string base_model;  // path

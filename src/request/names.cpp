@@ -143,12 +143,12 @@ const SchedulerNames& row_of(SchedulerType type) {
 
 std::optional<SchedulerChoice> parse_scheduler(std::string_view name) {
     const std::string wanted = normal_form(name);
-    if (const auto* row = find_scheduler(wanted)) return SchedulerChoice{row->type, {}, {}};
+    if (const auto* row = find_scheduler(wanted)) return SchedulerChoice{row->type, {}};
     for (const auto& suffix : kSigmaSchedules) {
         if (!wanted.ends_with(suffix.name)) continue;
         const auto* row =
             find_scheduler(std::string_view(wanted).substr(0, wanted.size() - suffix.name.size()));
-        if (row) return SchedulerChoice{row->type, suffix.value, suffix.value == SigmaSchedule::kKarras};
+        if (row) return SchedulerChoice{row->type, suffix.value};
     }
     return std::nullopt;
 }
@@ -194,6 +194,24 @@ std::string_view sigma_schedule_name(SigmaSchedule schedule) {
             return "sgm_uniform";
         case SigmaSchedule::kAlignYourSteps:
             return "align_your_steps";
+    }
+    return "";
+}
+
+std::string_view sigma_schedule_title(SigmaSchedule schedule) {
+    switch (schedule) {
+        case SigmaSchedule::kPlain:
+            return "Plain";
+        case SigmaSchedule::kKarras:
+            return "Karras";
+        case SigmaSchedule::kExponential:
+            return "Exponential";
+        case SigmaSchedule::kBeta:
+            return "Beta";
+        case SigmaSchedule::kSgmUniform:
+            return "SGM Uniform";
+        case SigmaSchedule::kAlignYourSteps:
+            return "Align Your Steps";
     }
     return "";
 }

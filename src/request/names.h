@@ -48,7 +48,6 @@ inline constexpr int kPriorities = 4;
 struct SchedulerChoice {
     SchedulerType type = SchedulerType::kEuler;
     std::optional<SigmaSchedule> sigmas;  // set only where the name says so
-    std::optional<bool> karras;           // true where `sigmas` is Karras, false where it is another
 };
 std::optional<SchedulerChoice> parse_scheduler(std::string_view name);
 // diffusers class name, e.g. "EulerDiscreteScheduler".
@@ -63,6 +62,8 @@ std::vector<std::string> known_schedulers();
 // "plain", "karras", "exponential", "beta", "sgm_uniform", "align_your_steps" ("ays")
 std::optional<SigmaSchedule> parse_sigma_schedule(std::string_view name);
 std::string_view sigma_schedule_name(SigmaSchedule schedule);
+// As the last word of a sampler's name, e.g. "Karras".
+std::string_view sigma_schedule_title(SigmaSchedule schedule);
 
 std::optional<TimestepSpacing> parse_timestep_spacing(std::string_view name);
 std::string_view timestep_spacing_name(TimestepSpacing spacing);

@@ -57,6 +57,10 @@ struct Transcript {
     std::vector<std::string> lines;
 };
 
+void PrintTo(const Transcript& transcript, std::ostream* out) {
+    *out << transcript.name;
+}
+
 std::string plain_name(const std::string& title) {
     std::string name;
     for (const char c : title) name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';

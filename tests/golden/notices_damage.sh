@@ -21,7 +21,7 @@ sed 's/4\.116697788238525/4.1168/' "$data/schedulers.json" >"$work/schedulers.js
 expect 1 schedulers "$work/schedulers.json"
 echo '{"cases": []}' >"$work/empty.json"
 expect 1 schedulers "$work/empty.json"
-echo '{"cases": [{"scheduler": "PNDMScheduler", "config": {}, "steps": 4}]}' >"$work/other.json"
+echo '{"cases": [{"scheduler": "FancyScheduler", "config": {}, "steps": 4}]}' >"$work/other.json"
 expect 1 schedulers "$work/other.json"
 echo '{"cases": [{"scheduler": 1}]}' >"$work/malformed.json"
 expect 2 schedulers "$work/malformed.json"

@@ -86,14 +86,14 @@ TEST_F(GenerationTest, RandomStreamsDiffer) {
 
 TEST_F(GenerationTest, EverySchedulerAndSpacingRuns) {
     for (const auto type :
-         {SchedulerType::kEuler, SchedulerType::kEulerAncestral, SchedulerType::kDpmSolverMultistep}) {
+         {SchedulerType::kEuler, SchedulerType::kHeun, SchedulerType::kDpmSolverMultistep}) {
         for (const auto spacing :
              {TimestepSpacing::kLeading, TimestepSpacing::kTrailing, TimestepSpacing::kLinspace}) {
-            for (const bool karras : {false, true}) {
+            for (const auto sigmas : {SigmaSchedule::kPlain, SigmaSchedule::kKarras, SigmaSchedule::kBeta}) {
                 auto other = request();
                 other.scheduler = type;
                 other.timestep_spacing = spacing;
-                other.karras_sigmas = karras;
+                other.sigma_schedule = sigmas;
                 EXPECT_EQ(run(other, 7).size(), 128U * 96U * 3U);
             }
         }
@@ -172,7 +172,7 @@ TEST_F(GenerationTest, StrengthIsThePartOfTheStepsThatIsMade) {
     other.init_image = some_image(run(request(), 7), request());
     for (const auto& [strength, steps] : {std::pair{0.0, 0}, {0.3, 3}, {0.55, 5}, {1.0, 10}}) {
         other.strength = strength;
-        EXPECT_EQ(SdxlGeneration(**model_, other, 1).steps(), steps) << strength;
+        EXPECT_EQ(SdxlGeneration(**model_, other, 1).calls(), steps) << strength;
     }
     other.width += 8;
     EXPECT_THROW(SdxlGeneration(**model_, other, 1), Failure);

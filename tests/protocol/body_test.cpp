@@ -22,7 +22,7 @@ TEST(FlatBody, EveryField) {
     EXPECT_EQ(request.seed, 9223372036854775807U);
     EXPECT_EQ(request.scheduler, SchedulerType::kEulerAncestral);
     EXPECT_EQ(request.batch_size, 3);
-    EXPECT_EQ(request.karras_sigmas, true);
+    EXPECT_EQ(request.sigma_schedule, SigmaSchedule::kKarras);
     EXPECT_EQ(request.timestep_spacing, TimestepSpacing::kTrailing);
     EXPECT_EQ(request.rng, RngKind::kPhilox);
     EXPECT_EQ(request.precision, Precision::kF32);
@@ -39,7 +39,7 @@ TEST(FlatBody, Defaults) {
     EXPECT_EQ(request.guidance_scale, 7.0);
     EXPECT_EQ(request.batch_size, 1);
     EXPECT_EQ(request.rng, RngKind::kCpu);
-    EXPECT_FALSE(request.scheduler || request.karras_sigmas || request.timestep_spacing);
+    EXPECT_FALSE(request.scheduler || request.sigma_schedule || request.timestep_spacing);
     EXPECT_EQ(request.model, "");
     EXPECT_LE(request.seed, static_cast<std::uint64_t>(INT32_MAX));
 }
@@ -95,7 +95,7 @@ TEST(NestedBody, EveryField) {
     EXPECT_EQ(request.width, 640);
     EXPECT_EQ(request.height, 384);
     EXPECT_EQ(request.scheduler, SchedulerType::kDpmSolverMultistep);
-    EXPECT_EQ(request.karras_sigmas, true);
+    EXPECT_EQ(request.sigma_schedule, SigmaSchedule::kKarras);
     EXPECT_EQ(request.batch_size, 2);
     EXPECT_EQ(request.precision, Precision::kBF16);
     EXPECT_EQ(request.save_path, "s.png");
@@ -116,7 +116,7 @@ void expect_enhanced(const GenerationRequest& request) {
     EXPECT_EQ(request.scheduler, SchedulerType::kEulerAncestral);
     EXPECT_EQ(request.steps, 20);
     EXPECT_EQ(request.guidance_scale, 5);
-    EXPECT_EQ(request.karras_sigmas, true);
+    EXPECT_EQ(request.sigma_schedule, SigmaSchedule::kKarras);
     EXPECT_EQ(request.timestep_spacing, TimestepSpacing::kLinspace);
     EXPECT_EQ(request.prompt, "p");
     EXPECT_EQ(request.negative_prompt, "h");

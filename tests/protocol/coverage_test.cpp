@@ -31,7 +31,7 @@ std::string told(const Message& message) {
             << request->batch_size << ' ' << static_cast<int>(request->precision) << ' ' << request->save_path
             << ' ' << request->return_image_data << ' ';
         tell(out, request->scheduler);
-        tell(out, request->karras_sigmas);
+        tell(out, request->sigma_schedule);
         tell(out, request->timestep_spacing);
     } else if (const auto* load = std::get_if<ModelLoadRequest>(&*message.command)) {
         out << load->model << ' ' << load->id << ' ' << static_cast<int>(load->precision);

@@ -30,9 +30,7 @@ TEST(Features, FlatRefusals) {
                                                          {"upscale", R"({"enabled":true,"factor":2})"},
                                                          {"snr_weighting", "5.0"},
                                                          {"safety_checker", "true"},
-                                                         {"postprocessing", "[\"upscale\"]"},
-                                                         {"scheduler", "\"SASolverScheduler\""},
-                                                         {"scheduler", "\"DPM fast\""}};
+                                                         {"postprocessing", "[\"upscale\"]"}};
     for (const auto& [member, value] : cases)
         expect_refused(std::string(R"({"prompt":"p",")") + member + "\":" + value + "}",
                        std::string("/data/") + member);
@@ -125,7 +123,7 @@ TEST(Features, SwitchedOffPasses) {
 TEST(Features, KarrasInTheNameBeatsAnUntouchedSwitch) {
     const Message message =
         parse_message(inference(R"({"prompt":"p","scheduler":"DPM++ 2M Karras","use_karras_sigmas":false})"));
-    EXPECT_EQ(generation_of(message).karras_sigmas, true);
+    EXPECT_EQ(generation_of(message).sigma_schedule, SigmaSchedule::kKarras);
     EXPECT_TRUE(warns(message, "/data/use_karras_sigmas", "Karras"));
 }
 

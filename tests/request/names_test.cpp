@@ -49,7 +49,7 @@ TEST(SchedulerNames, EverySpellingThatHostsUse) {
             const auto choice = parse_scheduler(name);
             ASSERT_TRUE(choice) << name;
             EXPECT_EQ(choice->type, row.type) << name;
-            EXPECT_FALSE(choice->sigmas || choice->karras) << name;
+            EXPECT_FALSE(choice->sigmas) << name;
         }
 }
 
@@ -74,7 +74,6 @@ TEST(SchedulerNames, ASigmaScheduleMayFollow) {
         ASSERT_TRUE(choice) << row.name;
         EXPECT_EQ(choice->type, row.type) << row.name;
         EXPECT_EQ(choice->sigmas, row.sigmas) << row.name;
-        EXPECT_EQ(choice->karras, row.sigmas == SigmaSchedule::kKarras) << row.name;
     }
 }
 
