@@ -33,6 +33,9 @@ struct Error {
     ErrorCode code = ErrorCode::kInternal;
     std::string message;
     std::string pointer;  // JSON pointer into what was sent, "" where there is no culprit
+
+    // The message behind the pointer, for readers who are shown nothing else.
+    std::string text() const { return pointer.empty() ? message : pointer + ": " + message; }
 };
 
 // An `Error` in flight.

@@ -71,10 +71,11 @@ void collect(std::vector<Error>& errors, Look look) {
 }  // namespace
 
 std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const EngineConfig& config,
-                                       const std::vector<ModelInfo>& loaded) {
+                                       const ModelCache& models) {
+    const std::vector<ModelInfo> loaded = models.loaded();
     if (!request.model.empty()) {
         if (const ModelInfo* info = find_loaded(loaded, request.model)) return {*info};
-        const auto path = resolve_model(request.model, config.models_dir, config.confine);
+        const auto path = models.path_of(request.model);
         if (const ModelInfo* info = find_loaded(loaded, path.string())) return {*info};
         return {describe_model(request.model, path)};
     }
@@ -83,7 +84,7 @@ std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const En
         ModelInfo info;
         info.id = name;
         try {
-            const auto path = resolve_model(name, config.models_dir, config.confine);
+            const auto path = models.path_of(name);
             if (find_loaded(loaded, path.string()) != nullptr) continue;
             info.path = path.string();
             info = describe_model(name, path);
@@ -96,16 +97,15 @@ std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const En
 }
 
 std::vector<Error> check_generation(const GenerationRequest& request, const EngineConfig& config,
-                                    const std::vector<ModelInfo>& loaded, DType compute) {
+                                    const ModelCache& models, DType compute) {
     std::vector<Error> errors;
     collect(errors, [&] {
-        if (request.model.empty() && loaded.empty())
+        if (request.model.empty() && models.loaded().empty())
             fail(ErrorCode::kInvalidRequest,
                  "no model: the request names none (model_name) and none is loaded; name one or load one "
                  "first");
         if (request.model.empty()) return;
-        const auto checkpoint =
-            open_checkpoint(resolve_model(request.model, config.models_dir, config.confine));
+        const auto checkpoint = open_checkpoint(models.path_of(request.model));
         if (checkpoint.kind != ModelKind::kBase)
             fail(ErrorCode::kUnsupported, "the model '" + request.model + "' is an SDXL " +
                                               std::string(model_kind_name(checkpoint.kind)) +

@@ -6,18 +6,19 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/model_cache.h"
 #include "tensor/dtype.h"
 
 namespace sdxl {
 
-// Those of `loaded` and those in the models folder; of one name only that one. Fails as resolve_model and
+// The loaded ones and those in the models folder; of one name only that one. Fails as resolve_model and
 // open_checkpoint do for a name; in a list what is broken gets a warning instead.
 std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const EngineConfig& config,
-                                       const std::vector<ModelInfo>& loaded);
+                                       const ModelCache& models);
 
 // What would make the request fail before its first step.
 std::vector<Error> check_generation(const GenerationRequest& request, const EngineConfig& config,
-                                    const std::vector<ModelInfo>& loaded, DType compute);
+                                    const ModelCache& models, DType compute);
 
 // Where a picture of this request goes if it names a save_path: absolute, and under confinement inside the
 // output folder (relative paths are meant from there). Fails with kInvalidRequest for one outside.

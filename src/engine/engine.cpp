@@ -15,7 +15,6 @@
 #include "engine/generation_task.h"
 #include "engine/job_queue.h"
 #include "engine/model_cache.h"
-#include "weights/resolve_model.h"
 
 namespace sdxl {
 namespace {
@@ -72,7 +71,7 @@ class LoopEngine final : public Engine {
   public:
     explicit LoopEngine(const EngineConfig& config)
         : backend_(make_backend(config)),
-          models_(*backend_),
+          models_(*backend_, config.models_dir, config.confine),
           parts_{config, *backend_, models_, {}, {}},
           queue_(std::chrono::duration<double>(config.aging_seconds)),
           loop_([this] { run_loop(); }) {}
@@ -127,15 +126,14 @@ class LoopEngine final : public Engine {
 
     Result<std::vector<ModelInfo>> model_info(const ModelInfoRequest& request) const override {
         try {
-            return describe_models(request, parts_.config, models_.loaded());
+            return describe_models(request, parts_.config, models_);
         } catch (...) {
             return current_error();
         }
     }
 
     std::vector<Error> check(const GenerationRequest& request) const override {
-        return check_generation(request, parts_.config, models_.loaded(),
-                                parts_.compute_type(request.precision));
+        return check_generation(request, parts_.config, models_, parts_.compute_type(request.precision));
     }
 
   private:
@@ -163,7 +161,7 @@ class LoopEngine final : public Engine {
     }
 
     ModelInfo load(const ModelLoadRequest& request, const CancelToken& token, const ProgressSink& progress) {
-        const auto path = resolve_model(request.model, parts_.config.models_dir, parts_.config.confine);
+        const auto path = models_.path_of(request.model);
         ProgressEvent event;
         return models_
             .get(path, parts_.compute_type(request.precision), request.id, token,

@@ -30,7 +30,8 @@ struct JobContext {
     Priority priority = Priority::kNormal;
     std::shared_ptr<CancelToken> token = std::make_shared<CancelToken>();  // never null
     ProgressSink progress;                                                 // may be empty
-    ProgressWish wish;  // how often `progress` is called while denoising (every stage's begin is told too)
+    // How often `progress` is called while denoising, every step for 0; every stage's begin is told too.
+    ProgressWish wish;
 };
 
 template <class T>

@@ -1,10 +1,12 @@
 // Threading: advance() and destruction on the loop thread; end() and describe() on any. They share only the
-// meter, which locks, and `done_`, which the queue lets one of them call.
+// meter and the list of written files, which lock, and `done_`, which the queue lets one of them call.
 #include "engine/generation_task.h"
 
 #include <chrono>
+#include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "device/host.h"
 #include "engine/picture_writer.h"
@@ -12,7 +14,6 @@
 #include "pipeline/generation.h"
 #include "pipeline/latent_preview.h"
 #include "pipeline/memory_check.h"
-#include "weights/resolve_model.h"
 
 namespace sdxl {
 
@@ -55,7 +56,7 @@ class GenerationTask final : public Task {
             }
         } catch (...) {
             parts_.backend.release_cached_memory();
-            done_(current_error());
+            end(current_error());
             return true;
         }
         result_.peak_memory_bytes = process_memory().peak_resident_bytes;
@@ -63,7 +64,16 @@ class GenerationTask final : public Task {
         return true;
     }
 
-    void end(const Error& error) override { done_(error); }
+    void end(const Error& error) override {
+        Error told = error;
+        const std::lock_guard lock(written_mutex_);
+        if (!written_.empty()) {
+            told.message += "; written before that: ";
+            for (std::size_t i = 0; i < written_.size(); ++i)
+                told.message += (i > 0 ? ", " : "") + written_[i];
+        }
+        done_(told);
+    }
 
     JobStatus describe() const override {
         JobStatus status;
@@ -112,15 +122,15 @@ class GenerationTask final : public Task {
     }
 
     std::shared_ptr<const SdxlModel> find_model() {
+        if (!stamp_.empty() && stamp_ != ModelCache::stamp_of(path_))
+            fail(ErrorCode::kInvalidModel,
+                 "the model " + path_.string() + " was changed while the picture was made; ask again");
         const auto found =
             parts_.models.get(path_, parts_.compute_type(request_.precision), "", *context_.token,
                               [this](std::uint64_t done, std::uint64_t total) {
                                   tell(Stage::kLoad, static_cast<double>(done), static_cast<double>(total));
                               });
         if (found.loaded_now) result_.load_seconds += found.info.load_seconds;
-        if (!stamp_.empty() && stamp_ != found.stamp)
-            fail(ErrorCode::kInvalidModel,
-                 "the model " + path_.string() + " was changed while the picture was made; ask again");
         stamp_ = found.stamp;
         reloaded_ = found.loaded_now;
         return found.model;
@@ -139,8 +149,8 @@ class GenerationTask final : public Task {
         return model;
     }
 
-    std::string model_to_use() const {
-        if (!request_.model.empty()) return request_.model;
+    std::filesystem::path model_to_use() const {
+        if (!request_.model.empty()) return parts_.models.path_of(request_.model);
         const auto loaded = parts_.models.loaded();
         if (!loaded.empty()) return loaded.front().path;
         fail(ErrorCode::kInvalidRequest,
@@ -148,7 +158,7 @@ class GenerationTask final : public Task {
     }
 
     void load() {
-        path_ = resolve_model(model_to_use(), parts_.config.models_dir, parts_.config.confine);
+        path_ = model_to_use();
         const auto loaded = parts_.models.loaded();
         meter_.begin(loaded.empty() || loaded.front().path != path_, request_.batch_size);
         meter_.set_steps(request_.steps);
@@ -226,6 +236,10 @@ class GenerationTask final : public Task {
         context_.token->check();
         result_.images.push_back(
             write_picture(image, request_, result_, seed(), static_cast<int>(index), parts_.config));
+        if (const std::string& path = result_.images.back().path; !path.empty()) {
+            const std::lock_guard lock(written_mutex_);
+            written_.push_back(path);
+        }
         ++parts_.pictures;
         generation_.reset();
     }
@@ -235,6 +249,8 @@ class GenerationTask final : public Task {
     JobContext context_;
     JobDone<GenerationResult> done_;
     ProgressMeter meter_;
+    std::mutex written_mutex_;
+    std::vector<std::string> written_;  // files of pictures that are done
     GenerationResult result_;
     Phase phase_ = Phase::kLoad;
     std::filesystem::path path_;

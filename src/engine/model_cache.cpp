@@ -5,13 +5,18 @@
 #include <system_error>
 #include <utility>
 
+#include "weights/resolve_model.h"
+
 namespace sdxl {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Sizes and times of the model's files.
-std::string stamp_of(const fs::path& path) {
+constexpr std::size_t kMostNames = 256;
+
+}  // namespace
+
+std::string ModelCache::stamp_of(const fs::path& path) {
     std::error_code ignored;
     if (!fs::is_directory(path, ignored))
         return std::to_string(fs::file_size(path, ignored)) + "@" +
@@ -25,20 +30,37 @@ std::string stamp_of(const fs::path& path) {
     return all;
 }
 
-}  // namespace
+fs::path ModelCache::path_of(const std::string& name) const {
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [id, path] : names_)
+            if (id == name) return path;
+        if (model_ && name == info_.path) return name;
+    }
+    return resolve_model(name, models_dir_, confine_);
+}
+
+void ModelCache::remember(const std::string& id, const fs::path& path) {
+    std::erase_if(names_, [&](const auto& known) { return known.first == id; });
+    if (names_.size() == kMostNames) names_.erase(names_.begin());
+    names_.emplace_back(id, path);
+}
 
 ModelCache::Found ModelCache::get(const fs::path& path, DType compute, const std::string& id,
                                   const CancelToken& cancel, const LoadProgress& progress) {
     const std::string stamp = stamp_of(path);
     if (model_ && model_->path == path && model_->compute == compute && stamp_ == stamp) {
         const std::lock_guard lock(mutex_);
-        if (!id.empty()) info_.id = id;
+        if (!id.empty()) {
+            info_.id = id;
+            remember(id, path);
+        }
         Found found{model_, info_, false, stamp};
         found.info.load_seconds = 0;
         return found;
     }
     const auto begin = std::chrono::steady_clock::now();
-    unload("");
+    evict();
     auto model = load_sdxl_model(path, backend_, compute, cancel, progress);
     ModelInfo info;
     info.id = id.empty() ? path.stem().string() : id;
@@ -50,6 +72,12 @@ ModelCache::Found ModelCache::get(const fs::path& path, DType compute, const std
     info.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     info.warnings = model->warnings;
     const std::lock_guard lock(mutex_);
+    if (id.empty()) {
+        for (const auto& [known, known_path] : names_)
+            if (known_path == path) info.id = known;
+    } else {
+        remember(id, path);
+    }
     model_ = std::move(model);
     info_ = info;
     stamp_ = stamp;
@@ -58,20 +86,28 @@ ModelCache::Found ModelCache::get(const fs::path& path, DType compute, const std
 }
 
 std::vector<std::string> ModelCache::unload(const std::string& name) {
-    std::shared_ptr<const SdxlModel> model;
-    std::string id;
     {
         const std::lock_guard lock(mutex_);
         const fs::path path(info_.path);
         if (!model_ || !(name.empty() || name == info_.id || name == info_.path || name == path.stem() ||
                          name == path.filename()))
             return {};
+        std::erase_if(names_, [&](const auto& known) { return known.second == path; });
+    }
+    return {evict()};
+}
+
+std::string ModelCache::evict() {
+    std::shared_ptr<const SdxlModel> model;
+    std::string id;
+    {
+        const std::lock_guard lock(mutex_);
         model = std::exchange(model_, nullptr);
         id = std::exchange(info_, {}).id;
     }
     model.reset();
     backend_.release_cached_memory();
-    return {id};
+    return id;
 }
 
 std::vector<ModelInfo> ModelCache::loaded() const {

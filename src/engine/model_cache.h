@@ -1,6 +1,9 @@
 // The models that an engine keeps ready: one, since two of full size rarely fit side by side.
 //
-// Threads: get() and unload() from the loop thread; loaded() and loads() from any.
+// It also knows the names under which hosts had models loaded: such a name stands for its path until it is
+// unloaded, whatever was loaded in between.
+//
+// Threads: get() and unload() from the loop thread; everything else from any.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -21,14 +25,22 @@ namespace sdxl {
 
 class ModelCache {
   public:
-    // The backend must outlive it.
-    explicit ModelCache(Backend& backend) : backend_(backend) {}
+    // The backend must outlive it. `models_dir` and `confine` are those of resolve_model.
+    ModelCache(Backend& backend, const std::filesystem::path& models_dir, bool confine)
+        : backend_(backend),
+          models_dir_(models_dir.empty() ? models_dir : std::filesystem::absolute(models_dir)),
+          confine_(confine) {}
+
+    // The path of a model that a request names: by a host's name for it, else as resolve_model says.
+    std::filesystem::path path_of(const std::string& name) const;
+    // Changes with the model's files.
+    static std::string stamp_of(const std::filesystem::path& path);
 
     struct Found {
         std::shared_ptr<const SdxlModel> model;
         ModelInfo info;
         bool loaded_now = false;
-        std::string stamp;  // changes with the files
+        std::string stamp;  // of its files
     };
     // The model at `path`, loaded in place of another one if it is not there. `id` is the host's name for it,
     // or "". Fails as load_sdxl_model does.
@@ -41,12 +53,19 @@ class ModelCache {
     std::uint64_t loads() const;
 
   private:
+    // Frees what is loaded; returns its id.
+    std::string evict();
+    void remember(const std::string& id, const std::filesystem::path& path);
+
     Backend& backend_;
+    std::filesystem::path models_dir_;
+    bool confine_;
     mutable std::mutex mutex_;  // for writing by the loop thread and reading by others
     std::shared_ptr<const SdxlModel> model_;
     ModelInfo info_;
     std::string stamp_;
     std::uint64_t loads_ = 0;
+    std::vector<std::pair<std::string, std::filesystem::path>> names_;  // hosts' names, oldest first
 };
 
 }  // namespace sdxl

@@ -19,7 +19,7 @@ std::string action_line(const AnswerContext& context, OrderedJson data, const Er
                         const std::vector<std::string>& warnings) {
     OrderedJson line;
     line["success"] = error == nullptr;
-    line["error"] = error == nullptr ? OrderedJson(nullptr) : OrderedJson(error->message);
+    line["error"] = error == nullptr ? OrderedJson(nullptr) : OrderedJson(error->text());
     line["data"] = std::move(data);
     line["warnings"] = warnings;
     if (!context.to.id.empty()) line[context.to.id_name] = id_of(context.to);
@@ -83,7 +83,7 @@ OrderedJson action_batch(const ReplyTo& to, const BatchResult& result) {
             for (const GeneratedImage& image : item->images) images.push_back(image.path);
             for (const auto& warning : item->warnings) one["warnings"].push_back(warning);
         } else {
-            one["error"] = item.error().message;
+            one["error"] = item.error().text();
             one["error_code"] = error_code_name(item.error().code);
             if (!item.error().pointer.empty()) one["error_pointer"] = item.error().pointer;
         }

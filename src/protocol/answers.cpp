@@ -35,7 +35,7 @@ std::vector<std::string> failures_of(const BatchResult& result) {
         if (item.result.ok())
             for (const auto& warning : item.result->warnings) warnings.push_back(name + warning);
         else
-            warnings.push_back(name + item.result.error().message);
+            warnings.push_back(name + item.result.error().text());
     }
     return warnings;
 }
@@ -192,7 +192,7 @@ std::string answer_validation(const AnswerContext& context, const ValidateReques
     }
     OrderedJson data = {
         {"valid", findings.empty()},
-        {"error", findings.empty() ? OrderedJson(nullptr) : OrderedJson(findings[0].error.message)},
+        {"error", findings.empty() ? OrderedJson(nullptr) : OrderedJson(findings[0].error.text())},
         {"warnings", validated.warnings}};
     data[is_action(context) ? "validationDetails" : "validation_details"] = {{"findings", std::move(list)},
                                                                              {"request", std::move(summary)}};

@@ -13,7 +13,7 @@ std::string message_line(const AnswerContext& context, OrderedJson data, const E
     line["request_id"] = id_of(context.to);
     line["success"] = error == nullptr;
     line["data"] = std::move(data);
-    line["error"] = error == nullptr ? OrderedJson(nullptr) : OrderedJson(error->message);
+    line["error"] = error == nullptr ? OrderedJson(nullptr) : OrderedJson(error->text());
     line["warnings"] = warnings;
     line["execution_time"] = context.seconds;
     line["timestamp"] = timestamp();
@@ -77,7 +77,7 @@ OrderedJson message_batch(const ReplyTo& to, const BatchResult& result) {
             for (const auto& image : one["data"]["generated_images"]) images.push_back(image);
             for (const auto& warning : item->warnings) one["warnings"].push_back(warning);
         } else {
-            one["error"] = item.error().message;
+            one["error"] = item.error().text();
             one["error_code"] = error_code_name(item.error().code);
             if (!item.error().pointer.empty()) one["error_pointer"] = item.error().pointer;
         }

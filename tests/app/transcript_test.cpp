@@ -67,26 +67,57 @@ std::string plain_name(const std::string& title) {
     return name;
 }
 
-// Every section of every file, in order.
+// One line of a section: the worker's options, or something to play.
+void add_line(Transcript& section, const std::string& line) {
+    if (line.starts_with("$ ")) {
+        std::istringstream words(line.substr(2));
+        for (std::string word; words >> word;) section.options.push_back(word);
+    } else if (line.starts_with("    ") && !section.lines.empty()) {
+        section.lines.back() += line.substr(3);
+    } else if (!line.empty() && line[0] != '#') {
+        section.lines.push_back(line);
+    }
+}
+
+// The sections of a file of transcripts.
+void add_sections(const fs::path& path, std::vector<Transcript>& all) {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("## "))
+            all.push_back({path.stem().string() + "_" + plain_name(line.substr(3)), {}, {}});
+        else
+            add_line(all.back(), line);
+    }
+}
+
+// What a document shows in blocks marked as transcripts, each a section of its own.
+void add_examples(const fs::path& path, std::vector<Transcript>& all) {
+    std::ifstream file(path);
+    std::string heading;
+    int number = 0;
+    bool inside = false;
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("```")) {
+            inside = line == "```transcript";
+            if (inside) all.push_back({heading + "_" + std::to_string(++number), {}, {}});
+        } else if (inside) {
+            add_line(all.back(), line);
+        } else if (line.starts_with("#")) {
+            heading = path.stem().string() + "_md" + plain_name(line.substr(line.find(' ')));
+            number = 0;
+        }
+    }
+}
+
+// Of every file, in order.
 std::vector<Transcript> transcripts() {
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(SDXL_TRANSCRIPTS))
         if (entry.path().extension() == ".txt") files.push_back(entry.path());
     std::sort(files.begin(), files.end());
     std::vector<Transcript> all;
-    for (const auto& path : files) {
-        std::ifstream file(path);
-        for (std::string line; std::getline(file, line);) {
-            if (line.starts_with("## ")) {
-                all.push_back({path.stem().string() + "_" + plain_name(line.substr(3)), {}, {}});
-            } else if (line.starts_with("$ ")) {
-                std::istringstream words(line.substr(2));
-                for (std::string word; words >> word;) all.back().options.push_back(word);
-            } else if (!line.empty() && line[0] != '#') {
-                all.back().lines.push_back(line);
-            }
-        }
-    }
+    for (const auto& path : files) add_sections(path, all);
+    add_examples(SDXL_PROTOCOL_DOCUMENT, all);
     return all;
 }
 

@@ -209,8 +209,8 @@ TEST(BatchAnswer, FailuresDoNotSinkTheOthers) {
     EXPECT_EQ(line["data"]["results"][0]["error_pointer"], "/data/requests/0/width");
     EXPECT_EQ(line["data"]["results"][1]["data"]["generated_images"][0]["image_path"], "/out/a.png");
     EXPECT_EQ(line["data"]["generated_images"].size(), 2U);
-    EXPECT_EQ(line["warnings"],
-              Json::array({"item 0: bad width", "item 1: about a field", "item 1: from the engine"}));
+    EXPECT_EQ(line["warnings"], Json::array({"item 0: /data/requests/0/width: bad width",
+                                             "item 1: about a field", "item 1: from the engine"}));
     const Json camel = parse_line(answer(action("generate_image"), some_batch(true)));
     EXPECT_EQ(camel["data"]["images"], Json::array({"/out/a.png", "/out/b.png"}));
     const Json none = parse_line(answer(message_reply(), some_batch(false)));
@@ -236,7 +236,7 @@ TEST(ValidationAnswer, ListsEveryFinding) {
     const Json camel = parse_line(answer_validation(action("validate_request"), validated, more));
     EXPECT_EQ(camel["success"], true);
     EXPECT_EQ(camel["data"]["valid"], false);
-    EXPECT_EQ(camel["data"]["error"], "one");
+    EXPECT_EQ(camel["data"]["error"], "/request/width: one");
     EXPECT_EQ(camel["data"]["validationDetails"]["findings"].size(), 2U);
     EXPECT_EQ(camel["data"]["validationDetails"]["findings"][0]["nearest"], "64");
     validated.findings.clear();
