@@ -1,7 +1,9 @@
 #include "pipeline/generation.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <span>
 
 #include "ops/layout.h"
 #include "ops/ops.h"
@@ -20,6 +22,45 @@ void require_finite(const std::vector<float>& values, const char* where) {
                                        "precision float32");
 }
 
+// Original size, crop and target size, as the UNet was trained with them.
+std::vector<float> time_ids_of(const SizeConditioning& sizes, const GenerationRequest& request) {
+    const std::array<int, 2> own{request.height, request.width};
+    std::vector<float> ids;
+    for (const auto& pair : {sizes.original == std::array<int, 2>{} ? own : sizes.original, sizes.crop,
+                             sizes.target == std::array<int, 2>{} ? own : sizes.target})
+        for (const int value : pair) ids.push_back(static_cast<float>(value));
+    return ids;
+}
+
+// Of a batch of two, the second entry.
+Tensor second_half(const Context& ctx, const Tensor& both) {
+    std::vector<float> values = ops::download(ctx, both);
+    values.erase(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
+    std::vector<std::int64_t> shape = both.shape().dims();
+    shape[0] = 1;
+    return ops::upload(ctx, values, Shape(shape));
+}
+
+double standard_deviation(std::span<const float> values) {
+    double sum = 0;
+    double squares = 0;
+    for (const float value : values) {
+        sum += value;
+        squares += static_cast<double>(value) * value;
+    }
+    const auto count = static_cast<double>(values.size());
+    return std::sqrt(std::max(0.0, (squares - sum * sum / count) / (count - 1)));
+}
+
+// Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", section 3.4: brings the
+// guided prediction back to the spread of the prompt's own, as far as `rescale` says.
+void rescale_guidance(std::span<float> guided, std::span<const float> prompt, float rescale) {
+    const double spread = standard_deviation(guided);
+    if (rescale == 0 || spread == 0) return;
+    const auto factor = static_cast<float>(rescale * standard_deviation(prompt) / spread + (1.0 - rescale));
+    for (float& value : guided) value *= factor;
+}
+
 }  // namespace
 
 SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& model) {
@@ -35,27 +76,33 @@ SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& mo
 Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request) {
     const bool guidance = request.guidance_scale > 1.0;
     PromptEmbeddings prompt = encode_prompt(ctx, model, request.prompt, request.negative_prompt, guidance);
-    // original size, crop from the top left, target size
-    const std::vector<float> size = {
-        static_cast<float>(request.height), static_cast<float>(request.width), 0.F, 0.F,
-        static_cast<float>(request.height), static_cast<float>(request.width)};
-    std::vector<float> time_ids;
-    for (int half = 0; half < (guidance ? 2 : 1); ++half)
-        time_ids.insert(time_ids.end(), size.begin(), size.end());
-    return {model.unet->prepare_conditioning(ctx, prompt.context, prompt.pooled, time_ids),
-            std::move(prompt.warnings)};
+    const std::vector<float> positive = time_ids_of(request.sizes, request);
+    std::vector<float> time_ids = guidance ? time_ids_of(request.negative_sizes, request) : positive;
+    if (guidance) time_ids.insert(time_ids.end(), positive.begin(), positive.end());
+    Conditioning conditioning{model.unet->prepare_conditioning(ctx, prompt.context, prompt.pooled, time_ids),
+                              {},
+                              std::move(prompt.warnings)};
+    if (guidance && (request.guidance_start > 0 || request.guidance_end < 1))
+        conditioning.unet_alone = model.unet->prepare_conditioning(ctx, second_half(ctx, prompt.context),
+                                                                   second_half(ctx, prompt.pooled), positive);
+    return conditioning;
 }
 
 SdxlGeneration::SdxlGeneration(const SdxlModel& model, const GenerationRequest& request, std::uint64_t seed)
     : init_image_(request.init_image),
       guidance_scale_(static_cast<float>(request.guidance_scale)),
       guidance_(request.guidance_scale > 1.0),
+      guidance_rescale_(static_cast<float>(request.guidance_rescale)),
+      guidance_start_(request.guidance_start),
+      guidance_end_(request.guidance_end),
       latent_height_(request.height / kPixelsPerLatent),
       latent_width_(request.width / kPixelsPerLatent),
       noise_(make_noise_source(request.rng, seed)) {
     const SamplingPlan plan = plan_sampling(request, model);
     scheduler_ = make_scheduler(plan.type, plan.config);
-    scheduler_->set_timesteps(request.steps);
+    const bool listed = !request.timesteps.empty() || !request.sigmas.empty();
+    scheduler_->set_timesteps(
+        {.steps = listed ? 0 : request.steps, .timesteps = request.timesteps, .sigmas = request.sigmas});
     last_call_ = static_cast<int>(scheduler_->timesteps().size());
     if (!init_image_) return;
     if (init_image_->width != request.width || init_image_->height != request.height)
@@ -100,10 +147,18 @@ void SdxlGeneration::prepare(const Context& ctx, const SdxlModel& model,
     for (float& value : latents_) value *= sigma;
 }
 
+// By the part of the calls that lie before and behind this one, as diffusers places ControlNets.
+bool SdxlGeneration::guidance_applies() const {
+    const double before = static_cast<double>(next_call_) / last_call_;
+    const double behind = static_cast<double>(next_call_ + 1) / last_call_;
+    return guidance_ && before >= guidance_start_ && behind <= guidance_end_;
+}
+
 std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const SdxlModel& model,
                                                  const Conditioning& conditioning,
                                                  const std::vector<float>& input) const {
-    const std::int64_t halves = guidance_ ? 2 : 1;
+    const bool guided = guidance_applies();
+    const std::int64_t halves = guided ? 2 : 1;
     const ops::PictureExtents extents{1, kLatentChannels, latent_height_, latent_width_};
     const std::vector<float> pixels = ops::nchw_to_nhwc(input, extents);
     std::vector<float> batch;
@@ -112,14 +167,17 @@ std::vector<float> SdxlGeneration::predict_noise(const Context& ctx, const SdxlM
     const Tensor latent = ops::upload(ctx, batch, {halves, latent_height_, latent_width_, kLatentChannels});
     const std::vector<float> timesteps(static_cast<std::size_t>(halves),
                                        scheduler_->timesteps()[static_cast<std::size_t>(next_call_)]);
-    std::vector<float> predicted =
-        ops::download(ctx, model.unet->forward(ctx, latent, timesteps, conditioning.unet));
-    if (guidance_) {
+    std::vector<float> predicted = ops::download(
+        ctx, model.unet->forward(ctx, latent, timesteps,
+                                 guidance_ && !guided ? conditioning.unet_alone.value() : conditioning.unet));
+    if (guided) {
         // Ho and Salimans, "Classifier-Free Diffusion Guidance", 2022; the first half is the negative
         // prompt's.
         const std::size_t count = predicted.size() / 2;
         for (std::size_t i = 0; i < count; ++i)
             predicted[i] += guidance_scale_ * (predicted[count + i] - predicted[i]);
+        const std::span<float> all(predicted);
+        rescale_guidance(all.first(count), all.last(count), guidance_rescale_);
         predicted.resize(count);
     }
     return ops::nhwc_to_nchw(predicted, extents);

@@ -37,7 +37,8 @@ SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& mo
 
 // What both guidance halves and all pictures of a request share.
 struct Conditioning {
-    UNetConditioning unet;
+    UNetConditioning unet;                       // negative and positive with guidance, else positive
+    std::optional<UNetConditioning> unet_alone;  // positive, where guidance leaves out some of the steps
     std::vector<std::string> warnings;
 };
 Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request);
@@ -66,6 +67,7 @@ class SdxlGeneration {
 
   private:
     std::vector<float> encode_image(const Context& ctx, const SdxlModel& model);
+    bool guidance_applies() const;
     std::vector<float> predict_noise(const Context& ctx, const SdxlModel& model,
                                      const Conditioning& conditioning, const std::vector<float>& input) const;
 
@@ -76,6 +78,9 @@ class SdxlGeneration {
     std::shared_ptr<const Image> init_image_;
     float guidance_scale_;
     bool guidance_;
+    float guidance_rescale_;
+    double guidance_start_;
+    double guidance_end_;
     std::int64_t latent_height_;
     std::int64_t latent_width_;
     std::unique_ptr<Scheduler> scheduler_;

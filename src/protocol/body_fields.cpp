@@ -1,5 +1,6 @@
 #include "protocol/body_fields.h"
 
+#include <array>
 #include <random>
 
 namespace sdxl {
@@ -22,6 +23,71 @@ void set(T& target, const std::optional<Field<U>>& field) {
     if (field) target = static_cast<T>(field->value);
 }
 
+// A word for the noise levels of its own goes before the last one of the scheduler's name.
+void set_sigma_schedule(const BodyFields& fields, GenerationRequest& request, Report& report) {
+    const auto& word = fields.sigma_schedule;
+    const auto asked = word ? parse_sigma_schedule(word->value) : std::nullopt;
+    if (!asked) return;
+    if (request.sigma_schedule && *request.sigma_schedule != *asked)
+        report.warn(fields.scheduler ? fields.scheduler->pointer : word->pointer,
+                    "says " + std::string(sigma_schedule_title(*request.sigma_schedule)) +
+                        ", which is ignored, because " + word->pointer + " is set");
+    request.sigma_schedule = asked;
+}
+
+// A list of one's own says how many steps there are, and where.
+void set_list(const BodyFields& fields, GenerationRequest& request, Report& report) {
+    if (fields.timesteps && fields.sigmas)
+        report.error(ErrorCode::kInvalidRequest,
+                     "expected timesteps or sigmas, found both; leave one of them out",
+                     fields.sigmas->pointer);
+    const auto& list = fields.timesteps ? fields.timesteps : fields.sigmas;
+    if (!list) return;
+    (fields.timesteps ? request.timesteps : request.sigmas) = list->value;
+    auto count = list->value.size();
+    if (!fields.timesteps && list->value.back() == 0) --count;
+    if (count == 0)
+        report.error(ErrorCode::kInvalidRequest, "expected noise levels above 0, found none", list->pointer);
+    request.steps = static_cast<int>(count);
+    const auto loses = [&](const auto& field) {
+        if (field) report.warn(field->pointer, "is ignored, because " + list->pointer + " is set");
+    };
+    if (fields.steps && fields.steps->value != request.steps) loses(fields.steps);
+    loses(fields.timestep_spacing);
+    loses(fields.sigma_schedule);
+    if (fields.karras_sigmas && fields.karras_sigmas->value) loses(fields.karras_sigmas);
+}
+
+void set_guidance(const BodyFields& fields, GenerationRequest& request, Report& report) {
+    set(request.guidance_rescale, fields.guidance_rescale);
+    set(request.guidance_start, fields.guidance_start);
+    set(request.guidance_end, fields.guidance_end);
+    if (request.guidance_start > request.guidance_end)
+        report.error(ErrorCode::kInvalidRequest,
+                     "expected guidance_start at most guidance_end, found it above",
+                     (fields.guidance_start ? fields.guidance_start : fields.guidance_end)->pointer);
+    if (request.guidance_scale > 1) return;
+    for (const auto* field : {&fields.guidance_rescale, &fields.guidance_start, &fields.guidance_end})
+        if (*field)
+            report.warn((*field)->pointer, "has no effect: a guidance_scale of at most 1 is no guidance");
+}
+
+void set_pair(std::array<int, 2>& pair, const std::optional<Field<std::vector<double>>>& field) {
+    if (field && field->value.size() == 2)
+        pair = {static_cast<int>(field->value[0]), static_cast<int>(field->value[1])};
+}
+
+void set_sizes(const BodyFields& fields, GenerationRequest& request) {
+    request.sizes = {{request.height, request.width}, {0, 0}, {request.height, request.width}};
+    set_pair(request.sizes.original, fields.original_size);
+    set_pair(request.sizes.crop, fields.crop);
+    set_pair(request.sizes.target, fields.target_size);
+    request.negative_sizes = request.sizes;
+    set_pair(request.negative_sizes.original, fields.negative_original_size);
+    set_pair(request.negative_sizes.crop, fields.negative_crop);
+    set_pair(request.negative_sizes.target, fields.negative_target_size);
+}
+
 void set_sampling(const BodyFields& fields, GenerationRequest& request, Report& report) {
     if (fields.scheduler) {
         if (const auto choice = read_scheduler(*fields.scheduler, report)) {
@@ -38,6 +104,8 @@ void set_sampling(const BodyFields& fields, GenerationRequest& request, Report& 
                                              std::string(sigma_schedule_title(named)));
         request.sigma_schedule = named;
     }
+    set_sigma_schedule(fields, request, report);
+    set_list(fields, request, report);
     if (fields.timestep_spacing)
         request.timestep_spacing = parse_timestep_spacing(fields.timestep_spacing->value);
     if (fields.rng) request.rng = parse_rng(fields.rng->value).value_or(request.rng);
@@ -72,7 +140,19 @@ void BodyFields::fill_from(const BodyFields& others, Report* report) {
     fill(batch_size, others.batch_size, report);
     fill(scheduler, others.scheduler, report);
     fill(karras_sigmas, others.karras_sigmas, report);
+    fill(sigma_schedule, others.sigma_schedule, report);
     fill(timestep_spacing, others.timestep_spacing, report);
+    fill(timesteps, others.timesteps, report);
+    fill(sigmas, others.sigmas, report);
+    fill(guidance_rescale, others.guidance_rescale, report);
+    fill(guidance_start, others.guidance_start, report);
+    fill(guidance_end, others.guidance_end, report);
+    fill(original_size, others.original_size, report);
+    fill(crop, others.crop, report);
+    fill(target_size, others.target_size, report);
+    fill(negative_original_size, others.negative_original_size, report);
+    fill(negative_crop, others.negative_crop, report);
+    fill(negative_target_size, others.negative_target_size, report);
     fill(rng, others.rng, report);
     fill(strength, others.strength, report);
     fill(precision, others.precision, report);
@@ -101,6 +181,8 @@ GenerationRequest complete(const BodyFields& fields, StartFrom start, const std:
     request.seed = seed_or_drawn(fields);
     set_sampling(fields, request, report);
     set_strength(fields, start, request, report);
+    set_guidance(fields, request, report);
+    set_sizes(fields, request);
     if (fields.precision)
         request.precision = parse_precision(fields.precision->value).value_or(request.precision);
     if (fields.format) request.format = parse_image_format(fields.format->value).value_or(request.format);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "protocol/members.h"
 #include "protocol/report.h"
@@ -26,7 +27,16 @@ struct BodyFields {
     std::optional<Field<std::int64_t>> batch_size;
     std::optional<Field<std::string>> scheduler;
     std::optional<Field<bool>> karras_sigmas;
+    std::optional<Field<std::string>> sigma_schedule;
     std::optional<Field<std::string>> timestep_spacing;
+    std::optional<Field<std::vector<double>>> timesteps;
+    std::optional<Field<std::vector<double>>> sigmas;
+    std::optional<Field<double>> guidance_rescale;
+    std::optional<Field<double>> guidance_start;
+    std::optional<Field<double>> guidance_end;
+    // [height, width] and [top, left], for the positive and the negative half.
+    std::optional<Field<std::vector<double>>> original_size, crop, target_size;
+    std::optional<Field<std::vector<double>>> negative_original_size, negative_crop, negative_target_size;
     std::optional<Field<std::string>> rng;
     std::optional<Field<double>> strength;
     std::optional<Field<std::string>> precision;

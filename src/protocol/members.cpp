@@ -61,6 +61,17 @@ std::optional<Field<std::string>> Members::id(std::string_view name) const {
     return text(name);
 }
 
+std::optional<Field<std::vector<double>>> Members::numbers(std::string_view name) const {
+    const Json* value = find(name);
+    if (value == nullptr || !value->is_array()) return std::nullopt;
+    Field<std::vector<double>> field{{}, sent(name)};
+    for (const Json& item : *value) {
+        if (!item.is_number()) return std::nullopt;
+        field.value.push_back(item.get<double>());
+    }
+    return field;
+}
+
 std::optional<Field<std::size_t>> Members::items(std::string_view name) const {
     const Json* value = find(name);
     if (value == nullptr || !value->is_array()) return std::nullopt;

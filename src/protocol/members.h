@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "protocol/normalise.h"
 
@@ -35,6 +36,8 @@ class Members {
     std::optional<Field<bool>> flag(std::string_view name) const;
     // A string, or an integer in digits.
     std::optional<Field<std::string>> id(std::string_view name) const;
+    // The numbers of an array of them.
+    std::optional<Field<std::vector<double>>> numbers(std::string_view name) const;
     // How many items an array has.
     std::optional<Field<std::size_t>> items(std::string_view name) const;
     // The object of that name; one without members if it is not one.

@@ -5,6 +5,7 @@
 // request is silent). Nothing behind protocol/ sees JSON. Plain values; copy freely.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +17,13 @@
 #include "request/names.h"
 
 namespace sdxl {
+
+// What SDXL is told of the picture's making, in pixels (Podell et al. 2023, section 2.2).
+struct SizeConditioning {
+    std::array<int, 2> original{};  // [height, width]; {0, 0}: the picture's own
+    std::array<int, 2> crop{};      // [top, left]
+    std::array<int, 2> target{};    // [height, width]; {0, 0}: the picture's own
+};
 
 struct GenerationRequest {
     std::string prompt;
@@ -35,6 +43,17 @@ struct GenerationRequest {
     std::optional<SchedulerType> scheduler;
     std::optional<SigmaSchedule> sigma_schedule;
     std::optional<TimestepSpacing> timestep_spacing;
+    // Steps of the request's own instead: one list at most, and `steps` is their number. See StepPlan.
+    std::vector<double> timesteps;
+    std::vector<double> sigmas;
+
+    // Lin et al. 2023, section 3.4: 0 leaves guidance as it is.
+    double guidance_rescale = 0;
+    // Guidance applies in this part of the calls of the model; outside it only the prompt's half is computed.
+    double guidance_start = 0;
+    double guidance_end = 1;
+
+    SizeConditioning sizes, negative_sizes;
 
     // Image to image: the picture that the first noise is laid over, width x height pixels; null starts from
     // noise alone. Of `steps` steps the last `strength` part is made: round down, as diffusers does.

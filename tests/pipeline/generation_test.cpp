@@ -100,6 +100,51 @@ TEST_F(GenerationTest, EverySchedulerAndSpacingRuns) {
     }
 }
 
+TEST_F(GenerationTest, ListsOfStepsAreFollowed) {
+    auto named = request();
+    named.scheduler = SchedulerType::kEuler;
+    named.timestep_spacing = TimestepSpacing::kTrailing;
+    named.steps = 4;
+    auto listed = named;
+    listed.timestep_spacing.reset();
+    listed.timesteps = {999, 749, 499, 249};
+    EXPECT_LT(difference(run(named, 7), run(listed, 7)), 1e-4);
+    listed.timesteps = {999, 600, 300, 100};
+    EXPECT_GT(difference(run(named, 7), run(listed, 7)), 1e-6);
+    listed.timesteps.clear();
+    listed.sigmas = {14.0, 4.0, 1.0, 0.3};
+    EXPECT_GT(difference(run(named, 7), run(listed, 7)), 1e-6);
+}
+
+TEST_F(GenerationTest, GuidanceAppliesInItsPart) {
+    auto part = request();
+    auto without = request();
+    without.guidance_scale = 1;
+    const auto alone = run(without, 7);
+    part.guidance_end = 0;
+    EXPECT_LT(difference(run(part, 7), alone), 1e-5);
+    part.guidance_end = 0.5;
+    const auto half = run(part, 7);
+    EXPECT_GT(difference(half, alone), 1e-6);
+    EXPECT_GT(difference(half, run(request(), 7)), 1e-6);
+}
+
+TEST_F(GenerationTest, GuidanceRescaleAndSizesMatter) {
+    const auto base = run(request(), 7);
+    auto other = request();
+    other.guidance_rescale = 0.7;
+    EXPECT_GT(difference(run(other, 7), base), 1e-6);
+    other = request();
+    other.sizes = {{other.height, other.width}, {0, 0}, {other.height, other.width}};
+    other.negative_sizes = other.sizes;
+    EXPECT_EQ(run(other, 7), base);
+    other.sizes.crop = {64, 0};
+    EXPECT_GT(difference(run(other, 7), base), 1e-7);
+    other = request();
+    other.negative_sizes = {{32, 32}, {0, 0}, {0, 0}};
+    EXPECT_GT(difference(run(other, 7), base), 1e-7);
+}
+
 TEST_F(GenerationTest, AnotherGenerationInBetweenChangesNothing) {
     const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
     const auto alone = run(request(), 7);

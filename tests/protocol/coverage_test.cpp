@@ -32,6 +32,12 @@ std::string told(const Message& message) {
             << ' ' << request->return_image_data << ' ';
         tell(out, request->scheduler);
         tell(out, request->sigma_schedule);
+        for (const double t : request->timesteps) out << t << ' ';
+        for (const double sigma : request->sigmas) out << sigma << ' ';
+        out << request->guidance_rescale << ' ' << request->guidance_start << ' ' << request->guidance_end;
+        for (const auto* sizes : {&request->sizes, &request->negative_sizes})
+            for (const auto* pair : {&sizes->original, &sizes->crop, &sizes->target})
+                out << ' ' << (*pair)[0] << ' ' << (*pair)[1];
         tell(out, request->timestep_spacing);
     } else if (const auto* load = std::get_if<ModelLoadRequest>(&*message.command)) {
         out << load->model << ' ' << load->id << ' ' << static_cast<int>(load->precision);
