@@ -125,12 +125,11 @@ std::vector<Error> check_generation(const GenerationRequest& request, const Engi
 fs::path save_path_of(const GenerationRequest& request, const EngineConfig& config) {
     if (!config.confine) return fs::absolute(request.save_path);
     const fs::path root = fs::weakly_canonical(fs::absolute(config.output_dir));
-    const fs::path path = fs::weakly_canonical(root / request.save_path);
+    fs::path path = fs::weakly_canonical(root / request.save_path);
     if (!lies_in(path, root))
         fail(ErrorCode::kInvalidRequest,
              "the picture's path '" + request.save_path +
-                 "' leaves the output folder; this worker is confined to it: give "
-                 "a path inside of " +
+                 "' leaves the output folder; this worker is confined to it: give a path inside of " +
                  root.string());
     return path;
 }

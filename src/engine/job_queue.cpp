@@ -66,7 +66,7 @@ std::shared_ptr<JobQueue::Job> JobQueue::take() {
         ended = std::exchange(ended_, {});
         if (closed_) return nullptr;
         const auto now = Clock::now();
-        if (const auto job = best(now)) {
+        if (auto job = best(now)) {
             std::erase(waiting_, job);
             job->waited_ += now - job->since_;
             job->begun_ = true;

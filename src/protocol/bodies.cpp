@@ -53,7 +53,7 @@ std::vector<const Schema*> body_schemas(BodyKind kind) {
 
 BodyFields read_body(BodyKind kind, const Canonical& body, Report& report) {
     const Members members(body);
-    const BodyFields flat = read_flat_body(members);
+    BodyFields flat = read_flat_body(members);
     if (kind == BodyKind::kFlat) return flat;
     BodyFields fields =
         kind == BodyKind::kNested ? read_nested_body(members) : read_enhanced_body(members, report);
