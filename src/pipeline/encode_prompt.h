@@ -1,7 +1,9 @@
 // From a prompt to what the UNet is conditioned on.
 //
 // SDXL's conditioning (Podell et al., 2023; diffusers' StableDiffusionXLPipeline.encode_prompt): the second
-// to last hidden states of both text encoders side by side, and the second encoder's pooled projection.
+// to last hidden states of both text encoders side by side, and the second encoder's pooled projection of
+// the first chunk. Prompts are encoded in chunks of 75 tokens that stand one behind the other; weights scale
+// a chunk's hidden states, which are then brought back to their mean, as the A1111 web UI does.
 #pragma once
 
 #include <string>
@@ -9,18 +11,19 @@
 
 #include "ops/context.h"
 #include "pipeline/sdxl_model.h"
+#include "request/generation.h"
 
 namespace sdxl {
 
 struct PromptEmbeddings {
-    Tensor context;  // [N, 77, channels of both encoders]
+    Tensor context;  // [N, 77 * chunks, channels of both encoders]
     Tensor pooled;   // [N, projection]
     std::vector<std::string> warnings;
 };
 
 // N is 2 (negative, positive) with guidance, else 1. An empty negative prompt is all zeros where the model
-// says so.
-PromptEmbeddings encode_prompt(const Context& ctx, const SdxlModel& model, const std::string& prompt,
-                               const std::string& negative_prompt, bool guidance);
+// says so. Fails with kInvalidRequest for a clip_skip beyond an encoder's layers.
+PromptEmbeddings encode_prompt(const Context& ctx, const SdxlModel& model, const GenerationRequest& request,
+                               bool guidance);
 
 }  // namespace sdxl

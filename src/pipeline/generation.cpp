@@ -75,7 +75,7 @@ SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& mo
 
 Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request) {
     const bool guidance = request.guidance_scale > 1.0;
-    PromptEmbeddings prompt = encode_prompt(ctx, model, request.prompt, request.negative_prompt, guidance);
+    PromptEmbeddings prompt = encode_prompt(ctx, model, request, guidance);
     const std::vector<float> positive = time_ids_of(request.sizes, request);
     std::vector<float> time_ids = guidance ? time_ids_of(request.negative_sizes, request) : positive;
     if (guidance) time_ids.insert(time_ids.end(), positive.begin(), positive.end());

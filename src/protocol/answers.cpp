@@ -90,7 +90,7 @@ const std::vector<Feature>& features() {
         {"refiner", "refiner", false},
         {"custom_vae", "customVae", false},
         {"textual_inversion", "textualInversion", false},
-        {"prompt_weighting", "promptWeighting", false},
+        {"prompt_weighting", "promptWeighting", true},
         {"upscaling", "upscaling", false},
         {"safety_checker", "safetyChecker", false},
     };

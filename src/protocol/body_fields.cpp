@@ -131,6 +131,10 @@ std::uint64_t seed_or_drawn(const BodyFields& fields) {
 void BodyFields::fill_from(const BodyFields& others, Report* report) {
     fill(prompt, others.prompt, report);
     fill(negative_prompt, others.negative_prompt, report);
+    fill(prompt_2, others.prompt_2, report);
+    fill(negative_prompt_2, others.negative_prompt_2, report);
+    fill(prompt_weighting, others.prompt_weighting, report);
+    fill(clip_skip, others.clip_skip, report);
     fill(model, others.model, report);
     fill(width, others.width, report);
     fill(height, others.height, report);
@@ -170,6 +174,10 @@ GenerationRequest complete(const BodyFields& fields, StartFrom start, const std:
         report.missing("expected a prompt, found none; say in 'prompt' what to draw", pointer);
     set(request.prompt, fields.prompt);
     set(request.negative_prompt, fields.negative_prompt);
+    set(request.prompt_2, fields.prompt_2);
+    set(request.negative_prompt_2, fields.negative_prompt_2);
+    set(request.prompt_weighting, fields.prompt_weighting);
+    set(request.clip_skip, fields.clip_skip);
     set(request.model, fields.model);
     set(request.width, fields.width);
     set(request.height, fields.height);

@@ -18,6 +18,10 @@ namespace sdxl {
 struct BodyFields {
     std::optional<Field<std::string>> prompt;
     std::optional<Field<std::string>> negative_prompt;
+    std::optional<Field<std::string>> prompt_2;
+    std::optional<Field<std::string>> negative_prompt_2;
+    std::optional<Field<bool>> prompt_weighting;
+    std::optional<Field<std::int64_t>> clip_skip;
     std::optional<Field<std::string>> model;
     std::optional<Field<std::int64_t>> width;
     std::optional<Field<std::int64_t>> height;

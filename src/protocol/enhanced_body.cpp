@@ -17,6 +17,8 @@ BodyFields read_hyperparameters(const Members& hyper) {
     fields.seed = hyper.integer("Seed");
     fields.batch_size = hyper.integer("BatchSize");
     fields.strength = hyper.number("Strength");
+    fields.prompt_weighting = hyper.flag("PromptWeighting");
+    fields.clip_skip = hyper.integer("ClipSkip");
     return fields;
 }
 

@@ -7,6 +7,10 @@ BodyFields read_flat_body(const Members& body) {
     fields.prompt = body.text("prompt");
     fields.prompt_refused = body.refused("prompt");
     fields.negative_prompt = body.text("negative_prompt");
+    fields.prompt_2 = body.text("prompt_2");
+    fields.negative_prompt_2 = body.text("negative_prompt_2");
+    fields.prompt_weighting = body.flag("prompt_weighting");
+    fields.clip_skip = body.integer("clip_skip");
     fields.model = body.text("model_name");
     fields.width = body.integer("width");
     fields.height = body.integer("height");

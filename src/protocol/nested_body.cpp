@@ -12,6 +12,8 @@ BodyFields read_nested_body(const Members& body) {
     fields.guidance_scale = hyper.number("guidance_scale");
     fields.seed = hyper.integer("seed");
     fields.strength = hyper.number("strength");
+    fields.prompt_weighting = hyper.flag("prompt_weighting");
+    fields.clip_skip = hyper.integer("clip_skip");
 
     const Members dimensions = body.object("dimensions");
     fields.width = dimensions.integer("width");

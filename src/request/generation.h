@@ -28,6 +28,10 @@ struct SizeConditioning {
 struct GenerationRequest {
     std::string prompt;
     std::string negative_prompt;
+    std::string prompt_2;           // for the second text encoder; "" takes the one above
+    std::string negative_prompt_2;  //
+    bool prompt_weighting = true;   // (word:1.2), [word] and BREAK mean something; see text/prompt_weights.h
+    int clip_skip = 0;              // layers of the text encoders to leave out at the end, diffusers' count
 
     std::string
         model;  // a path, a name under the models folder, or a hub id; "" means the one that is loaded

@@ -145,6 +145,47 @@ TEST_F(GenerationTest, GuidanceRescaleAndSizesMatter) {
     EXPECT_GT(difference(run(other, 7), base), 1e-7);
 }
 
+TEST_F(GenerationTest, WeightsInThePrompt) {
+    auto plain = request();
+    plain.prompt = "a b c";
+    const auto base = run(plain, 7);
+    auto other = plain;
+    other.prompt = "a (b:1.0) c";
+    EXPECT_EQ(run(other, 7), base);
+    other.prompt = "a (b:1.4) c";
+    const auto weighted = run(other, 7);
+    EXPECT_GT(difference(weighted, base), 1e-7);
+    other.prompt_weighting = false;
+    EXPECT_GT(difference(run(other, 7), weighted), 1e-7);
+}
+
+TEST_F(GenerationTest, LongPromptsGoOnInChunks) {
+    auto plain = request();
+    plain.prompt = "";
+    for (int i = 0; i < 75; ++i) plain.prompt += "a ";
+    auto longer = plain;
+    longer.prompt += "b c d";
+    EXPECT_GT(difference(run(longer, 7), run(plain, 7)), 1e-7);
+}
+
+TEST_F(GenerationTest, TheSecondEncoderMayHaveItsOwnPrompt) {
+    auto other = request();
+    other.prompt_2 = other.prompt;
+    other.negative_prompt_2 = other.negative_prompt;
+    const auto base = run(request(), 7);
+    EXPECT_EQ(run(other, 7), base);
+    other.prompt_2 = "x y z";
+    EXPECT_GT(difference(run(other, 7), base), 1e-7);
+}
+
+TEST_F(GenerationTest, ClipSkipLeavesOutLayers) {
+    auto other = request();
+    other.clip_skip = 1;
+    EXPECT_GT(difference(run(other, 7), run(request(), 7)), 1e-7);
+    other.clip_skip = 11;
+    EXPECT_THROW(run(other, 7), Failure);
+}
+
 TEST_F(GenerationTest, AnotherGenerationInBetweenChangesNothing) {
     const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
     const auto alone = run(request(), 7);

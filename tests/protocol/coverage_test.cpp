@@ -34,6 +34,8 @@ std::string told(const Message& message) {
         tell(out, request->sigma_schedule);
         for (const double t : request->timesteps) out << t << ' ';
         for (const double sigma : request->sigmas) out << sigma << ' ';
+        out << request->prompt_2 << ' ' << request->negative_prompt_2 << ' ' << request->prompt_weighting
+            << ' ' << request->clip_skip << ' ';
         out << request->guidance_rescale << ' ' << request->guidance_start << ' ' << request->guidance_end;
         for (const auto* sizes : {&request->sizes, &request->negative_sizes})
             for (const auto* pair : {&sizes->original, &sizes->crop, &sizes->target})

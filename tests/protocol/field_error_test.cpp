@@ -47,7 +47,7 @@ TEST(FieldErrors, Flat) {
         {"karras", "1", "true or false"},
         {"return_image_data", "\"yes\"", "true or false"},
         {"strength", "1.5", "0 to 1"},
-        {"clip_skip", "-1", "0 to 12"},
+        {"clip_skip", "-1", "0 to 11"},
         {"negative_prompt", "5", "a string"},
         {"model_name", "{\"a\":1}", "a string"},
         {"save_path", "\"a\\u0000b\"", "NUL"},

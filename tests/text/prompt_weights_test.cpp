@@ -1,0 +1,124 @@
+// Emphasis as the A1111 web UI reads it. Expected values are worked out by hand from its documentation.
+#include "text/prompt_weights.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace sdxl {
+namespace {
+
+std::string shown(const std::string& prompt) {
+    std::string text;
+    for (const auto& part : parse_prompt_weights(prompt)) {
+        if (!text.empty()) text += " | ";
+        char weight[32];
+        std::snprintf(weight, sizeof weight, "%.4g", part.weight);
+        text += part.breaks ? "BREAK" : "'" + part.text + "' " + weight;
+    }
+    return text;
+}
+
+TEST(PromptWeights, TextWithoutBracketsIsOnePart) {
+    EXPECT_EQ(shown("a cat, a dog"), "'a cat, a dog' 1");
+    EXPECT_EQ(shown(""), "'' 1");
+    EXPECT_EQ(shown("a: b"), "'a: b' 1");
+}
+
+TEST(PromptWeights, BracketsMultiply) {
+    EXPECT_EQ(shown("a (b) c"), "'a ' 1 | 'b' 1.1 | ' c' 1");
+    EXPECT_EQ(shown("((b))"), "'b' 1.21");
+    EXPECT_EQ(shown("[b]"), "'b' 0.9091");
+    EXPECT_EQ(shown("(b:1.5)"), "'b' 1.5");
+    EXPECT_EQ(shown("(b: 0.5 )"), "'b' 0.5");
+    EXPECT_EQ(shown("(b:-1)"), "'b' -1");
+    EXPECT_EQ(shown("(a (b:2) c:3)"), "'a ' 3 | 'b' 6 | ' c' 3");
+    EXPECT_EQ(shown("(a [b])"), "'a ' 1.1 | 'b' 1");
+}
+
+TEST(PromptWeights, BracketsWithoutPartnerAreTakenAsWebUiDoes) {
+    EXPECT_EQ(shown("(a"), "'a' 1.1");
+    EXPECT_EQ(shown("[a"), "'a' 0.9091");
+    EXPECT_EQ(shown("a)"), "'a)' 1");
+    EXPECT_EQ(shown("((a)"), "'a' 1.21");
+    EXPECT_EQ(shown("a:1.2)"), "'a:1.2)' 1");
+    EXPECT_EQ(shown("(a:x)"), "'a:x' 1.1");
+}
+
+TEST(PromptWeights, ABackslashMakesABracketText) {
+    EXPECT_EQ(shown(R"(\(a\) \[b\] \\)"), R"('(a) [b] \' 1)");
+    EXPECT_EQ(shown(R"((a\):1.5))"), "'a)' 1.5");
+    EXPECT_EQ(shown(R"(a\b)"), R"('a\b' 1)");
+}
+
+TEST(PromptWeights, BreakEndsAChunk) {
+    EXPECT_EQ(shown("a BREAK b"), "'a' 1 | BREAK | 'b' 1");
+    EXPECT_EQ(shown("BREAKFAST at BREAK"), "'BREAKFAST at' 1 | BREAK");
+    EXPECT_EQ(shown("(a BREAK b:2)"), "'a' 2 | BREAK | 'b' 2");
+}
+
+TEST(PromptWeights, ThousandsOfBracketsStayFiniteAndCheap) {
+    const std::string many(32000, '(');
+    const auto open = parse_prompt_weights(many + "a");
+    ASSERT_EQ(open.size(), 1u);
+    EXPECT_TRUE(std::isfinite(open[0].weight));
+    const auto closed = parse_prompt_weights(std::string(8000, '[') + "a" + std::string(8000, ']'));
+    EXPECT_EQ(closed.at(0).text, "a");
+    std::string numbers;
+    for (int i = 0; i < 4000; ++i) numbers += "(a:99)";
+    EXPECT_EQ(parse_prompt_weights(numbers).at(0).weight, 99);
+}
+
+// A vocabulary of single letters and the comma.
+class PromptChunks : public testing::Test {
+  protected:
+    static Tokenizer make_tokenizer() { return Tokenizer::load_folder(SDXL_TEST_DATA "/micro_tokenizer"); }
+    const Tokenizer tokenizer = make_tokenizer();
+    std::vector<PromptChunk> chunks(const std::string& prompt) const {
+        return chunk_prompt(parse_prompt_weights(prompt), tokenizer, 0);
+    }
+    // How many tokens stand between start and end.
+    int used(const PromptChunk& chunk) const {
+        for (std::size_t i = 1; i < chunk.ids.size(); ++i)
+            if (chunk.ids[i] == tokenizer.eos_id()) return static_cast<int>(i) - 1;
+        return -1;
+    }
+};
+
+TEST_F(PromptChunks, AShortPromptIsOneChunkLikeTheTokenizersOwn) {
+    const auto all = chunks("a b");
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_EQ(all[0].ids, tokenizer.encode_padded("a b", 0).ids);
+    for (const float weight : all[0].weights) EXPECT_EQ(weight, 1.0F);
+    EXPECT_EQ(chunks("").size(), 1u);
+    EXPECT_EQ(chunks("")[0].ids, empty_chunk(tokenizer, 0).ids);
+}
+
+TEST_F(PromptChunks, WeightsStandAtTheirTokens) {
+    const auto all = chunks("a (b:1.5) a");
+    EXPECT_EQ(all.at(0).weights[1], 1.0F);
+    EXPECT_EQ(all.at(0).weights[2], 1.5F);
+    EXPECT_EQ(all.at(0).weights[3], 1.0F);
+    EXPECT_EQ(all.at(0).weights[0], 1.0F);
+}
+
+TEST_F(PromptChunks, ALongPromptGoesOnInTheNextChunk) {
+    const int room = tokenizer.max_length() - 2;
+    std::string prompt;
+    for (int i = 0; i < room + 5; ++i) prompt += "a ";
+    const auto all = chunks(prompt);
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_EQ(used(all[0]), room);
+    EXPECT_EQ(used(all[1]), 5);
+}
+
+TEST_F(PromptChunks, BreakBeginsAChunk) {
+    const auto all = chunks("a BREAK b b");
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_EQ(used(all[0]), 1);
+    EXPECT_EQ(used(all[1]), 2);
+    EXPECT_EQ(chunks("a BREAK").size(), 1u);
+}
+
+}  // namespace
+}  // namespace sdxl
