@@ -109,10 +109,12 @@ class Reader : public nlohmann::json_sax<Json> {
 std::vector<SentPlace> sent_places(std::string_view line, const std::vector<std::string>& pointers) {
     Node root;
     std::vector<const Node*> nodes;
+    nodes.reserve(pointers.size());
     for (const std::string& pointer : pointers) nodes.push_back(&node_at(root, pointer));
     Reader reader(root);
     Json::sax_parse(line.begin(), line.end(), &reader);
     std::vector<SentPlace> places;
+    places.reserve(nodes.size());
     for (const Node* node : nodes) places.push_back(node->place);
     return places;
 }

@@ -168,7 +168,7 @@ bool lies_in(const fs::path& path, const fs::path& folder) {
 
 fs::path resolve_model(const std::string& name, const fs::path& models_dir, bool confine) {
     check_name(name);
-    const fs::path path(name);
+    fs::path path(name);
     std::vector<fs::path> tried;
     if (path.is_relative()) tried = places(name, models_dir);
     for (const auto& place : tried) {
