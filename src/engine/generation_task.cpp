@@ -189,6 +189,7 @@ class GenerationTask final : public Task {
         {
             const Timed timed(result_.encode_seconds);
             conditioning_ = make_conditioning(ctx, model, request_);
+            result_.prompt_weighting = conditioning_->weighted;
             result_.warnings.insert(result_.warnings.end(), conditioning_->warnings.begin(),
                                     conditioning_->warnings.end());
         }

@@ -49,9 +49,19 @@ void fill_up(Chunks& chunks, std::size_t count, const Encoder& encoder) {
         chunks.push_back(count % own == 0 ? chunks[i - own] : empty_chunk(encoder.tokenizer, encoder.pad_id));
 }
 
+bool is_weighted(const PromptChunk& chunk) {
+    return std::any_of(chunk.weights.begin(), chunk.weights.end(),
+                       [](float weight) { return weight != 1.F; });
+}
+bool is_weighted(const Chunks& chunks) {
+    return std::any_of(chunks.begin(), chunks.end(),
+                       [](const PromptChunk& chunk) { return is_weighted(chunk); });
+}
+
 // Multiplies a chunk's hidden states [77, C] by its weights and brings their mean back.
-void weigh(std::span<float> hidden, const std::vector<float>& weights) {
-    if (std::all_of(weights.begin(), weights.end(), [](float weight) { return weight == 1.F; })) return;
+void weigh(std::span<float> hidden, const PromptChunk& chunk) {
+    if (!is_weighted(chunk)) return;
+    const std::vector<float>& weights = chunk.weights;
     const auto sum = [&] {
         double total = 0;
         for (const float value : hidden) total += value;
@@ -75,19 +85,19 @@ struct Encoded {
 Encoded encode(const Context& ctx, const Encoder& encoder, const std::vector<const Chunks*>& halves,
                int skip) {
     std::vector<std::int32_t> ids;
-    std::vector<const std::vector<float>*> weights;
+    std::vector<const PromptChunk*> all;
     for (const Chunks* chunks : halves)
         for (const PromptChunk& chunk : *chunks) {
             ids.insert(ids.end(), chunk.ids.begin(), chunk.ids.end());
-            weights.push_back(&chunk.weights);
+            all.push_back(&chunk);
         }
     const auto output = encoder.model.forward(ctx, ids, skip);
     Encoded encoded;
     encoded.hidden = ops::download(ctx, output.hidden);
     encoded.channels = static_cast<std::size_t>(output.hidden.dim(2));
-    const std::size_t size = encoded.hidden.size() / weights.size();
-    for (std::size_t i = 0; i < weights.size(); ++i)
-        weigh(std::span(encoded.hidden).subspan(i * size, size), *weights[i]);
+    const std::size_t size = encoded.hidden.size() / all.size();
+    for (std::size_t i = 0; i < all.size(); ++i)
+        weigh(std::span(encoded.hidden).subspan(i * size, size), *all[i]);
     if (output.pooled.defined()) encoded.pooled = ops::download(ctx, output.pooled);
     return encoded;
 }
@@ -147,6 +157,7 @@ PromptEmbeddings encode_prompt(const Context& ctx, const SdxlModel& model, const
     for (Half& half : halves) {
         fill_up(half.first, chunks, first);
         fill_up(half.second, chunks, second);
+        result.weighted = result.weighted || is_weighted(half.first) || is_weighted(half.second);
         of_first.push_back(&half.first);
         of_second.push_back(&half.second);
     }

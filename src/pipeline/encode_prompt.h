@@ -16,8 +16,9 @@
 namespace sdxl {
 
 struct PromptEmbeddings {
-    Tensor context;  // [N, 77 * chunks, channels of both encoders]
-    Tensor pooled;   // [N, projection]
+    Tensor context;         // [N, 77 * chunks, channels of both encoders]
+    Tensor pooled;          // [N, projection]
+    bool weighted = false;  // some token counts more or less than others
     std::vector<std::string> warnings;
 };
 

@@ -81,6 +81,7 @@ Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const
     if (guidance) time_ids.insert(time_ids.end(), positive.begin(), positive.end());
     Conditioning conditioning{model.unet->prepare_conditioning(ctx, prompt.context, prompt.pooled, time_ids),
                               {},
+                              prompt.weighted,
                               std::move(prompt.warnings)};
     if (guidance && (request.guidance_start > 0 || request.guidance_end < 1))
         conditioning.unet_alone = model.unet->prepare_conditioning(ctx, second_half(ctx, prompt.context),

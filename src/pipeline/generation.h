@@ -39,6 +39,7 @@ SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& mo
 struct Conditioning {
     UNetConditioning unet;                       // negative and positive with guidance, else positive
     std::optional<UNetConditioning> unet_alone;  // positive, where guidance leaves out some of the steps
+    bool weighted = false;                       // by weights in the prompts
     std::vector<std::string> warnings;
 };
 Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request);

@@ -46,6 +46,7 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
     OrderedJson used;
     for (const Feature& feature : features()) used[feature.action_name] = false;
     used["textToImage"] = true;
+    used["promptWeighting"] = result.prompt_weighting;
     used["karrasSigmas"] = result.sigma_schedule == SigmaSchedule::kKarras;
     used["philoxRng"] = result.rng == RngKind::kPhilox;
     used["batch"] = result.images.size() > 1;

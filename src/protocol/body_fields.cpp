@@ -106,7 +106,7 @@ void set_sampling(const BodyFields& fields, GenerationRequest& request, Report& 
     }
     set_sigma_schedule(fields, request, report);
     set_list(fields, request, report);
-    if (fields.timestep_spacing)
+    if (fields.timestep_spacing && request.timesteps.empty() && request.sigmas.empty())
         request.timestep_spacing = parse_timestep_spacing(fields.timestep_spacing->value);
     if (fields.rng) request.rng = parse_rng(fields.rng->value).value_or(request.rng);
 }

@@ -92,8 +92,9 @@ struct GenerationResult {
     SigmaSchedule sigma_schedule = SigmaSchedule::kPlain;
     TimestepSpacing timestep_spacing = TimestepSpacing::kLeading;
     RngKind rng = RngKind::kCpu;
-    std::string base_model;  // path
-    std::string dtype;       // "bfloat16", "float32"
+    bool prompt_weighting = false;  // a prompt had weights
+    std::string base_model;         // path
+    std::string dtype;              // "bfloat16", "float32"
     std::string device_name;
     double total_seconds = 0;
     double load_seconds = 0;  // 0 when the model was ready

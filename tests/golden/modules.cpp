@@ -264,7 +264,7 @@ void Checks::check_run() {
     const auto extents = expected_.extents("run.noise");
     request.width = static_cast<int>(extents.width * 8);
     request.height = static_cast<int>(extents.height * 8);
-    const sdxl::Conditioning conditioning{condition(*model_.unet), {}};
+    const sdxl::Conditioning conditioning{condition(*model_.unet), {}, false, {}};
     sdxl::SdxlGeneration generation(model_, request, 0);
     generation.prepare(ctx_, model_, expected_.values("run.noise"));
     while (!generation.done()) generation.step(ctx_, model_, conditioning);
