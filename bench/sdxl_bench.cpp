@@ -124,6 +124,7 @@ struct Options {
     std::string precision = "bf16";
     int size = 512;
     int repeat = 3;
+    int pictures = 1;
 };
 
 GenerationRequest request_of(const Options& options) {
@@ -143,16 +144,22 @@ std::vector<StageResult> run_stages(const Options& options, Backend& backend, co
     std::vector<StageResult> stages;
     peak.measure();
     stages.push_back(run_stage("text_encoding", backend, model.compute, options.repeat,
-                               [&](const Context& c) { make_conditioning(c, model, request); }));
+                               [&](const Context& c) { Conditioning(c, model, request, true); }));
     peak.measure();
-    const Conditioning conditioning = make_conditioning(ctx, model, request);
-    SdxlGeneration generation(model, request, 1);
-    generation.prepare(ctx, model);
+    Conditioning conditioning(ctx, model, request, true);
+    std::vector<std::unique_ptr<SdxlGeneration>> pictures;
+    std::vector<SdxlGeneration*> together;
+    for (int i = 0; i < options.pictures; ++i) {
+        pictures.push_back(std::make_unique<SdxlGeneration>(model, request, PictureInputs{}, 1 + i));
+        pictures.back()->prepare(ctx, *model.vae);
+        together.push_back(pictures.back().get());
+    }
     stages.push_back(run_stage("unet_step", backend, model.compute, options.repeat,
-                               [&](const Context& c) { generation.step(c, model, conditioning); }));
+                               [&](const Context& c) { step_together(c, model, conditioning, together); }));
     peak.measure();
-    stages.push_back(run_stage("vae_decode", backend, model.compute, options.repeat,
-                               [&](const Context& c) { generation.finish(c, model); }));
+    stages.push_back(run_stage("vae_decode", backend, model.compute, options.repeat, [&](const Context& c) {
+        model.vae->decode(c, pictures.front()->latents());
+    }));
     peak.measure();
     return stages;
 }
@@ -233,6 +240,7 @@ int main(int argc, char** argv) {
     app.add_option("--precision", options.precision, "bf16 or fp32")->check(CLI::IsMember({"bf16", "fp32"}));
     app.add_option("--repeat", options.repeat, "timed runs of each stage after one to warm up")
         ->check(CLI::Range(1, 26));
+    app.add_option("--pictures", options.pictures, "How many share a call of the UNet");
     app.add_option("--json", options.json, "write the same figures to this file");
     CLI11_PARSE(app, argc, argv);
     try {

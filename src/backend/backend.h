@@ -60,6 +60,12 @@ struct ConvSource {
     Padding padding;
 };
 
+// Of the groups of channels of each entry of a batch, [N * groups].
+struct GroupMoments {
+    std::vector<double> mean;
+    std::vector<double> variance;  // biased, as the norms use it
+};
+
 class Backend {
   public:
     virtual ~Backend() = default;
@@ -105,6 +111,11 @@ class Backend {
     // with `silu` the result goes through SiLU.
     virtual Tensor group_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, int groups, float eps,
                               bool silu, const Tensor& shift) = 0;
+    // The same in two: moments of x [N, ..., C], and f((x - mean) / sqrt(variance + eps) * gamma + beta) by
+    // moments from wherever.
+    virtual GroupMoments group_moments(const Tensor& x, int groups) = 0;
+    virtual Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                                 const GroupMoments& moments, float eps, bool silu) = 0;
     // Over the innermost extent; gamma, beta float32 [C].
     virtual Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) = 0;
     virtual Tensor activate(const Tensor& x, Activation activation) = 0;

@@ -1,5 +1,6 @@
 #include "core/base64.h"
 
+#include <array>
 #include <cstddef>
 
 namespace sdxl {
@@ -22,6 +23,39 @@ std::string encode_base64(std::span<const std::uint8_t> bytes) {
         text += left > 2 ? kAlphabet[group & 63] : '=';
     }
     return text;
+}
+
+std::optional<std::vector<std::uint8_t>> decode_base64(std::string_view text) {
+    static const std::array<std::int8_t, 256> kValues = [] {
+        std::array<std::int8_t, 256> values;
+        values.fill(-1);
+        for (std::size_t i = 0; i < 64; ++i)
+            values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int8_t>(i);
+        return values;
+    }();
+    std::vector<std::uint8_t> bytes;
+    bytes.reserve(text.size() / 4 * 3 + 2);
+    std::uint32_t group = 0;
+    std::size_t digits = 0;
+    std::size_t padding = 0;
+    for (const char c : text) {
+        if (c == ' ' || c == '\n' || c == '\r' || c == '\t') continue;
+        if (c == '=') {
+            if (++padding > 2) return std::nullopt;
+            continue;
+        }
+        const int value = kValues[static_cast<unsigned char>(c)];
+        if (value < 0 || padding > 0) return std::nullopt;
+        group = group << 6U | static_cast<std::uint32_t>(value);
+        if (++digits % 4 == 0)
+            for (int shift = 16; shift >= 0; shift -= 8)
+                bytes.push_back(static_cast<std::uint8_t>(group >> shift & 255U));
+    }
+    const std::size_t left = digits % 4;
+    if (left == 1 || (padding > 0 && left + padding != 4)) return std::nullopt;
+    if (left >= 2) bytes.push_back(static_cast<std::uint8_t>((left == 2 ? group >> 4U : group >> 10U) & 255U));
+    if (left == 3) bytes.push_back(static_cast<std::uint8_t>(group >> 2U & 255U));
+    return bytes;
 }
 
 }  // namespace sdxl

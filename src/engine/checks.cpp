@@ -6,7 +6,9 @@
 #include <system_error>
 
 #include "device/host.h"
+#include "engine/picture_reader.h"
 #include "pipeline/memory_check.h"
+#include "pipeline/tiles.h"
 #include "weights/checkpoint.h"
 #include "weights/resolve_model.h"
 
@@ -59,6 +61,12 @@ void require_writable(const fs::path& file) {
              "cannot write " + file.string() + ": no permission to write to " + folder.string());
 }
 
+void require_model(const ModelCache& models, const std::string& name) {
+    if (open_checkpoint(models.path_of(name)).kind == ModelKind::kEdit)
+        fail(ErrorCode::kUnsupported, "the model '" + name +
+                                          "' edits pictures by instruction, which this worker does not do");
+}
+
 template <class Look>
 void collect(std::vector<Error>& errors, Look look) {
     try {
@@ -104,15 +112,19 @@ std::vector<Error> check_generation(const GenerationRequest& request, const Engi
             fail(ErrorCode::kInvalidRequest,
                  "no model: the request names none (model_name) and none is loaded; name one or load one "
                  "first");
-        if (request.model.empty()) return;
-        const auto checkpoint = open_checkpoint(models.path_of(request.model));
-        if (checkpoint.kind != ModelKind::kBase)
-            fail(ErrorCode::kUnsupported, "the model '" + request.model + "' is an SDXL " +
-                                              std::string(model_kind_name(checkpoint.kind)) +
-                                              " model; this worker runs base models");
+        if (!request.model.empty()) require_model(models, request.model);
     });
     collect(errors, [&] {
-        require_memory(decode_peak_bytes(request.width, request.height, compute),
+        if (request.refiner) require_model(models, request.refiner->model);
+    });
+    collect(errors, [&] {
+        if (!request.vae.empty()) open_checkpoint(models.path_of(request.vae));
+    });
+    GenerationRequest sized = request;
+    collect(errors, [&] { read_inputs(sized, config); });
+    collect(errors, [&] {
+        const int side = TileSizes{}.tile * kPixelsPerLatent;
+        require_memory(decode_peak_bytes(std::min(sized.width, side), std::min(sized.height, side), compute),
                        host_memory().available_bytes, "decoding a picture of this size");
     });
     collect(errors, [&] {

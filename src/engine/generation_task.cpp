@@ -2,6 +2,7 @@
 // meter and the list of written files, which lock, and `done_`, which the queue lets one of them call.
 #include "engine/generation_task.h"
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <optional>
@@ -9,10 +10,12 @@
 #include <vector>
 
 #include "device/host.h"
+#include "engine/picture_reader.h"
 #include "engine/picture_writer.h"
 #include "engine/progress_meter.h"
 #include "pipeline/generation.h"
 #include "pipeline/latent_preview.h"
+#include "pipeline/latents.h"
 #include "pipeline/memory_check.h"
 
 namespace sdxl {
@@ -38,6 +41,34 @@ class Timed {
     double& sum_;
     Clock::time_point begin_ = Clock::now();
 };
+
+// One model's share of a request.
+struct Pass {
+    GenerationRequest request;
+    std::filesystem::path path;
+    std::string stamp;
+    DType compute = DType::kF32;
+    std::optional<Conditioning> conditioning;
+};
+
+// The refiner's share goes on where the base model's ends.
+std::vector<Pass> passes_of(const GenerationRequest& request) {
+    std::vector<Pass> passes;
+    passes.push_back({request, {}, {}, DType::kF32, std::nullopt});
+    if (!request.refiner) return passes;
+    const RefinerRequest& refiner = *request.refiner;
+    if (!refiner.strength && refiner.switch_at >= 1) return passes;
+    Pass second = passes.front();
+    second.request.model = refiner.model;
+    if (refiner.strength) {
+        second.request.strength = *refiner.strength;
+    } else {
+        passes.front().request.denoising_end = refiner.switch_at;
+        second.request.denoising_start = refiner.switch_at;
+    }
+    passes.push_back(std::move(second));
+    return passes;
+}
 
 class GenerationTask final : public Task {
   public:
@@ -84,9 +115,20 @@ class GenerationTask final : public Task {
     }
 
   private:
-    enum class Phase { kLoad, kEncode, kDenoise, kDecode };
+    enum class Phase { kRead, kLoad, kEncode, kPrepare, kDenoise, kDecode };
 
+    Pass& pass() { return passes_[pass_]; }
+    bool last_pass() const { return pass_ + 1 == passes_.size(); }
+
+    // One unit of work. True when all is done.
     bool unit() {
+        if (phase_ == Phase::kRead) {
+            inputs_ = read_inputs(request_, parts_.config);
+            passes_ = passes_of(request_);
+            handed_.resize(static_cast<std::size_t>(request_.batch_size));
+            phase_ = Phase::kLoad;
+            return false;
+        }
         if (phase_ == Phase::kLoad) {
             load();
             phase_ = Phase::kEncode;
@@ -95,43 +137,52 @@ class GenerationTask final : public Task {
         const auto model = model_again();
         const Context ctx{parts_.backend, model->compute, context_.token.get(), nullptr};
         switch (phase_) {
+            case Phase::kRead:
             case Phase::kLoad:
                 break;
             case Phase::kEncode:
                 encode(ctx, *model);
+                break;
+            case Phase::kPrepare:
+                prepare(ctx, *model);
                 break;
             case Phase::kDenoise:
                 step(ctx, *model);
                 break;
             case Phase::kDecode:
                 decode(ctx, *model);
-                if (static_cast<int>(result_.images.size()) == request_.batch_size) return true;
-                begin_picture(ctx, *model);
                 break;
         }
-        return false;
+        return phase_ == Phase::kDecode && group_.empty();
     }
 
     void tell(Stage stage, double done, double total, bool wanted = true) {
         ProgressEvent event = meter_.tell(stage, done, total);
         if (!context_.progress || !wanted) return;
-        if (context_.wish.preview && generation_ && stage == Stage::kDenoise)
-            event.preview = std::make_shared<Image>(
-                latent_preview(generation_->latents(), request_.height / 8, request_.width / 8));
+        if (context_.wish.preview && !group_.empty() && stage == Stage::kDenoise) {
+            const Latents& shown = group_.front()->latents();
+            event.preview = std::make_shared<Image>(latent_preview(shown.values, shown.height, shown.width));
+        }
         context_.progress(event);
     }
 
+    void warn(std::string text) {
+        if (std::find(result_.warnings.begin(), result_.warnings.end(), text) == result_.warnings.end())
+            result_.warnings.push_back(std::move(text));
+    }
+
     std::shared_ptr<const SdxlModel> find_model() {
-        if (!stamp_.empty() && stamp_ != ModelCache::stamp_of(path_))
+        Pass& now = pass();
+        if (!now.stamp.empty() && now.stamp != ModelCache::stamp_of(now.path))
             fail(ErrorCode::kInvalidModel,
-                 "the model " + path_.string() + " was changed while the picture was made; ask again");
+                 "the model " + now.path.string() + " was changed while the picture was made; ask again");
         const auto found =
-            parts_.models.get(path_, parts_.compute_type(request_.precision), "", *context_.token,
+            parts_.models.get(now.path, now.compute, "", *context_.token,
                               [this](std::uint64_t done, std::uint64_t total) {
                                   tell(Stage::kLoad, static_cast<double>(done), static_cast<double>(total));
                               });
         if (found.loaded_now) result_.load_seconds += found.info.load_seconds;
-        stamp_ = found.stamp;
+        now.stamp = found.stamp;
         reloaded_ = found.loaded_now;
         return found.model;
     }
@@ -139,110 +190,248 @@ class GenerationTask final : public Task {
     // Between two units a request of higher priority may have needed another model.
     std::shared_ptr<const SdxlModel> model_again() {
         auto model = find_model();
-        if (reloaded_ && !told_reload_) {
-            told_reload_ = true;
-            result_.warnings.push_back(
-                "the model was loaded again in between: a request of higher priority needed another one, or "
-                "it "
-                "was unloaded");
-        }
+        if (reloaded_ && !expect_load_)
+            warn("the model was loaded again in between: a request of higher priority needed another one, or "
+                 "it was unloaded");
+        expect_load_ = false;
         return model;
     }
 
-    std::filesystem::path model_to_use() const {
-        if (!request_.model.empty()) return parts_.models.path_of(request_.model);
+    // Without a name the one that was used last, but for refiners.
+    std::filesystem::path model_to_use(const std::string& name) const {
+        if (!name.empty()) return parts_.models.path_of(name);
         const auto loaded = parts_.models.loaded();
+        for (const ModelInfo& info : loaded)
+            if (info.kind != "sdxl-refiner") return info.path;
         if (!loaded.empty()) return loaded.front().path;
         fail(ErrorCode::kInvalidRequest,
              "no model: the request names none (model_name) and none is loaded; name one or load one first");
     }
 
     void load() {
-        path_ = model_to_use();
-        const auto loaded = parts_.models.loaded();
-        meter_.begin(loaded.empty() || loaded.front().path != path_, request_.batch_size);
-        meter_.set_steps(request_.steps);
+        Pass& now = pass();
+        now.path = model_to_use(now.request.model);
+        now.compute = parts_.compute_type(request_.precision);
+        if (pass_ == 0) {
+            const auto loaded = parts_.models.loaded();
+            const bool ready = std::any_of(loaded.begin(), loaded.end(), [&](const ModelInfo& info) {
+                return info.path == now.path;
+            });
+            meter_.begin(!ready, request_.batch_size);
+            meter_.set_steps(request_.steps.value_or(30));
+        }
         const auto model = find_model();
-        require_memory(decode_peak_bytes(request_.width, request_.height, model->compute),
-                       host_memory().available_bytes, "decoding a picture of this size");
+        for (const auto& warning : model->warnings)
+            warn(pass_ == 0 ? warning : "refiner: " + warning);
+        if (pass_ > 0) {
+            result_.refiner_model = model->path.string();
+            return;
+        }
+        plan_decoding(*model);
         describe_result(*model);
+    }
+
+    // Whole if that fits into memory, else in tiles.
+    void plan_decoding(const SdxlModel& model) {
+        const auto available = host_memory().available_bytes;
+        const auto whole = decode_peak_bytes(request_.width, request_.height, model.compute);
+        const TileSizes tile;
+        if (request_.vae_tiling || (available > 0 && whole > available)) tiles_ = tile;
+        if (!tiles_) return;
+        const int side = tile.tile * kPixelsPerLatent;
+        require_memory(decode_peak_bytes(std::min(side, request_.width), std::min(side, request_.height), model.compute),
+                       available, "decoding a picture of this size");
+        if (!request_.vae_tiling) warn("the picture is decoded in tiles: memory does not hold it whole");
     }
 
     void describe_result(const SdxlModel& model) {
         const SamplingPlan plan = plan_sampling(request_, model);
-        result_.warnings = model.warnings;
         if (request_.precision == Precision::kBF16 && model.compute != DType::kBF16)
-            result_.warnings.push_back("precision: the '" + std::string(parts_.backend.name()) +
-                                       "' backend has no 16-bit type, float32 was used");
-        result_.guidance_scale = request_.guidance_scale;
+            warn("precision: the '" + std::string(parts_.backend.name()) +
+                 "' backend has no 16-bit type, float32 was used");
+        if (request_.refiner && passes_.size() == 1)
+            warn("the refiner took no part: it was to take over at the end of the steps");
+        result_.guidance_scale = plan.guidance_scale;
         result_.scheduler = plan.type;
         result_.sigma_schedule = plan.sigmas();
         result_.timestep_spacing = plan.spacing();
         result_.rng = request_.rng;
+        if (inputs_.image || inputs_.latents) result_.strength = request_.strength;
+        result_.inpainted = !inputs_.mask.empty();
+        result_.perturbed_attention = request_.pag_scale > 0;
+        result_.free_u = request_.free_u.has_value();
         result_.base_model = model.path.string();
+        result_.model_variant = model.variant.name;
         result_.dtype = dtype_name(model.compute);
         result_.device_name = "CPU: " + processor_name();
     }
 
-    void encode(const Context& ctx, const SdxlModel& model) {
-        tell(Stage::kEncode, 0, 1);
-        {
-            const Timed timed(result_.encode_seconds);
-            conditioning_ = make_conditioning(ctx, model, request_);
-            result_.prompt_weighting = conditioning_->weighted;
-            result_.warnings.insert(result_.warnings.end(), conditioning_->warnings.begin(),
-                                    conditioning_->warnings.end());
-        }
-        begin_picture(ctx, model);
+    // The VAE of this pass: the request's own, or the model's; in float32 once it has failed in less.
+    std::shared_ptr<const VaeModel> vae_of(const SdxlModel& model) {
+        const DType compute = full_vae_ ? DType::kF32 : model.compute;
+        if (request_.vae.empty() && model.vae->compute() == compute) return model.vae;
+        const auto path = request_.vae.empty() ? model.path : parts_.models.path_of(request_.vae);
+        std::vector<std::string> warnings;
+        auto vae = parts_.models.get_vae(path, compute, *context_.token, warnings);
+        for (const auto& warning : warnings) warn(warning);
+        if (!request_.vae.empty()) result_.vae_model = path.string();
+        return vae;
     }
 
-    std::uint64_t seed() const { return request_.seed + result_.images.size(); }
+    // Does `work` with the VAE and, where what comes of it is not a number, once more in float32.
+    template <class Work>
+    void with_vae(const SdxlModel& model, const char* what, Work work) {
+        if (work(*vae_of(model))) return;
+        if (!full_vae_ && model.compute != DType::kF32) {
+            full_vae_ = true;
+            warn(std::string(what) + " was not a number everywhere in " + std::string(dtype_name(model.compute)) +
+                 "; the VAE was run again in float32");
+            if (work(*vae_of(model))) return;
+        }
+        fail(ErrorCode::kInternal, std::string(what) + " is not a number everywhere: the weights are broken");
+    }
 
-    void begin_picture(const Context& ctx, const SdxlModel& model) {
+    // What a stage of the model gave is not a number: the pass goes on in float32, or ends.
+    void escalate(const char* what) {
+        Pass& now = pass();
+        if (now.compute == DType::kF32)
+            fail(ErrorCode::kInternal, std::string(what) + " are not numbers everywhere: the weights are broken");
+        warn(std::string(what) + " were not numbers everywhere in " + std::string(dtype_name(now.compute)) +
+             "; from there on the model was run in float32");
+        now.compute = DType::kF32;
+        now.conditioning.reset();
+        result_.dtype = dtype_name(DType::kF32);
+        expect_load_ = true;
+        phase_ = Phase::kEncode;
+    }
+
+    void encode(const Context& ctx, const SdxlModel& model) {
+        tell(Stage::kEncode, 0, 1);
+        Pass& now = pass();
+        const Timed timed(result_.encode_seconds);
+        now.conditioning.emplace(ctx, model, now.request, plan_sampling(now.request, model).guidance());
+        if (!now.conditioning->finite()) return escalate("the encoded prompts");
+        result_.prompt_weighting = result_.prompt_weighting || now.conditioning->weighted();
+        for (const auto& warning : now.conditioning->warnings()) warn(warning);
+        phase_ = group_.empty() ? Phase::kPrepare : Phase::kDenoise;
+    }
+
+    std::uint64_t seed_of(int picture) const { return request_.seed + static_cast<std::uint64_t>(picture); }
+
+    // The next pictures, as many as go together.
+    void prepare(const Context& ctx, const SdxlModel& model) {
         const Timed timed(result_.denoise_seconds);
-        generation_.emplace(model, request_, seed());
-        generation_->prepare(ctx, model);
-        meter_.set_steps(generation_->calls());
-        result_.steps = request_.steps - generation_->skipped_steps();
+        const int count = std::min(request_.batch_size - group_begin_,
+                                   pictures_together(request_.width, request_.height, model.compute,
+                                                     host_memory().available_bytes));
+        std::vector<std::unique_ptr<SdxlGeneration>> group;
+        for (int i = 0; i < count; ++i) {
+            const int picture = group_begin_ + i;
+            PictureInputs inputs = inputs_;
+            if (pass_ > 0) inputs.latents = handed_[static_cast<std::size_t>(picture)];
+            auto generation = std::make_unique<SdxlGeneration>(model, pass().request, std::move(inputs), seed_of(picture));
+            with_vae(model, "the encoded initial image",
+                     [&](const VaeModel& vae) { return generation->prepare(ctx, vae, tiles_); });
+            group.push_back(std::move(generation));
+        }
+        group_ = std::move(group);
+        count_steps();
         tell_step(true);
-        phase_ = generation_->done() ? Phase::kDecode : Phase::kDenoise;
+        phase_ = Phase::kDenoise;
+        if (group_.front()->done()) end_group();
+    }
+
+    // Known when the first picture of a pass is ready.
+    void count_steps() {
+        if (group_begin_ > 0) return;
+        const SdxlGeneration& first = *group_.front();
+        calls_ += first.calls();
+        meter_.set_steps(calls_);
+        if (pass_ == 0 || !request_.refiner->strength) result_.steps += first.steps();
+        if (pass_ > 0) result_.refiner_steps = first.steps();
     }
 
     void tell_step(bool wanted) {
-        const double total = static_cast<double>(generation_->calls()) * request_.batch_size;
-        const double before =
-            static_cast<double>(generation_->calls()) * static_cast<double>(result_.images.size());
-        tell(Stage::kDenoise, before + generation_->calls_done(), total, wanted);
+        const int now = group_.front()->calls_done() * static_cast<int>(group_.size());
+        tell(Stage::kDenoise, calls_before_ + now, static_cast<double>(calls_) * request_.batch_size, wanted);
     }
 
     void step(const Context& ctx, const SdxlModel& model) {
         const Timed timed(result_.denoise_seconds);
-        generation_->step(ctx, model, *conditioning_);
-        ++parts_.steps;
+        std::vector<SdxlGeneration*> generations;
+        for (const auto& generation : group_) generations.push_back(generation.get());
+        if (!step_together(ctx, model, *pass().conditioning, generations)) return escalate("the UNet's results");
+        parts_.steps += group_.size();
         const int every = std::max(1, context_.wish.every);
-        tell_step(generation_->done() || generation_->calls_done() % every == 0);
-        if (generation_->done()) phase_ = Phase::kDecode;
+        const SdxlGeneration& first = *group_.front();
+        tell_step(first.done() || first.calls_done() % every == 0);
+        if (first.done()) end_group();
     }
 
+    // The group's latents are done: they are decoded, or go to the next pass.
+    void end_group() {
+        calls_before_ += group_.front()->calls() * static_cast<int>(group_.size());
+        if (last_pass()) {
+            phase_ = Phase::kDecode;
+            return;
+        }
+        for (std::size_t i = 0; i < group_.size(); ++i)
+            handed_[static_cast<std::size_t>(group_begin_) + i] = std::make_shared<Latents>(group_[i]->latents());
+        group_begin_ += static_cast<int>(group_.size());
+        group_.clear();
+        phase_ = Phase::kPrepare;
+        if (group_begin_ < request_.batch_size) return;
+        group_begin_ = 0;
+        pass().conditioning.reset();
+        ++pass_;
+        expect_load_ = true;
+        phase_ = Phase::kLoad;
+    }
+
+    // One picture of the group; after the last one the next group begins.
     void decode(const Context& ctx, const SdxlModel& model) {
         const auto index = result_.images.size();
+        const SdxlGeneration& generation = *group_[index - static_cast<std::size_t>(group_begin_)];
         tell(Stage::kDecode, static_cast<double>(index), request_.batch_size);
+        finish_picture(ctx, model, generation, static_cast<int>(index));
+        ++parts_.pictures;
+        const int made = static_cast<int>(result_.images.size());
+        if (made < group_begin_ + static_cast<int>(group_.size())) return;
+        group_begin_ = made;
+        group_.clear();
+        if (made < request_.batch_size) phase_ = Phase::kPrepare;
+    }
+
+    void finish_picture(const Context& ctx, const SdxlModel& model, const SdxlGeneration& generation, int index) {
+        if (request_.keep_latents) {
+            GeneratedImage image;
+            image.latents = std::make_shared<Latents>(generation.latents());
+            image.seed = seed_of(index);
+            image.width = request_.width;
+            image.height = request_.height;
+            result_.images.push_back(std::move(image));
+            return;
+        }
         Image image;
         {
             const Timed timed(result_.decode_seconds);
-            image = to_image(generation_->finish(ctx, model), request_.width, request_.height);
+            std::vector<float> values;
+            with_vae(model, "the decoded picture", [&](const VaeModel& vae) {
+                values = vae.decode(ctx, generation.latents(), tiles_);
+                return all_finite(values);
+            });
+            image = to_image(values, request_.width, request_.height);
+            if (!inputs_.mask.empty()) paste_outside(image, *inputs_.image, inputs_.mask);
             parts_.backend.release_cached_memory();
         }
-        tell(Stage::kWrite, static_cast<double>(index), request_.batch_size);
+        tell(Stage::kWrite, index, request_.batch_size);
         context_.token->check();
         result_.images.push_back(
-            write_picture(image, request_, result_, seed(), static_cast<int>(index), parts_.config));
+            write_picture(image, request_, result_, seed_of(index), index, parts_.config));
         if (const std::string& path = result_.images.back().path; !path.empty()) {
             const std::lock_guard lock(written_mutex_);
             written_.push_back(path);
         }
-        ++parts_.pictures;
-        generation_.reset();
     }
 
     EngineParts& parts_;
@@ -253,13 +442,19 @@ class GenerationTask final : public Task {
     std::mutex written_mutex_;
     std::vector<std::string> written_;  // files of pictures that are done
     GenerationResult result_;
-    Phase phase_ = Phase::kLoad;
-    std::filesystem::path path_;
-    std::string stamp_;
+    Phase phase_ = Phase::kRead;
+    PictureInputs inputs_;
+    std::vector<Pass> passes_;
+    std::size_t pass_ = 0;
+    std::vector<std::shared_ptr<const Latents>> handed_;  // from one pass to the next, by picture
+    std::vector<std::unique_ptr<SdxlGeneration>> group_;  // pictures that are made together
+    int group_begin_ = 0;                                 // the first of them
+    int calls_ = 0;         // of the model for a picture, in all passes that have begun
+    int calls_before_ = 0;  // for pictures of earlier groups and passes
     bool reloaded_ = false;
-    bool told_reload_ = false;
-    std::optional<Conditioning> conditioning_;
-    std::optional<SdxlGeneration> generation_;
+    bool expect_load_ = false;
+    bool full_vae_ = false;
+    std::optional<TileSizes> tiles_;
 };
 
 }  // namespace

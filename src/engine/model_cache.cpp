@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "device/host.h"
 #include "weights/resolve_model.h"
 
 namespace sdxl {
@@ -13,6 +14,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostNames = 256;
+constexpr std::size_t kMostModels = 8;
+constexpr std::size_t kMostVaes = 2;
+// What a generation takes beside the weights, at 1024 x 1024 pixels.
+constexpr std::uint64_t kWorkingBytes = std::uint64_t{3} << 30U;
 
 }  // namespace
 
@@ -35,7 +40,8 @@ fs::path ModelCache::path_of(const std::string& name) const {
         const std::lock_guard lock(mutex_);
         for (const auto& [id, path] : names_)
             if (id == name) return path;
-        if (model_ && name == info_.path) return name;
+        for (const Entry& entry : entries_)
+            if (name == entry.info.path) return name;
     }
     return resolve_model(name, models_dir_, confine_);
 }
@@ -46,26 +52,37 @@ void ModelCache::remember(const std::string& id, const fs::path& path) {
     names_.emplace_back(id, path);
 }
 
+ModelCache::Entry* ModelCache::find(const fs::path& path, DType compute, const std::string& stamp) {
+    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+        return entry.model->path == path && entry.model->compute == compute && entry.stamp == stamp;
+    });
+    if (found == entries_.end()) return nullptr;
+    std::rotate(entries_.begin(), found, found + 1);
+    return &entries_.front();
+}
+
 ModelCache::Found ModelCache::get(const fs::path& path, DType compute, const std::string& id,
                                   const CancelToken& cancel, const LoadProgress& progress) {
     const std::string stamp = stamp_of(path);
-    if (model_ && model_->path == path && model_->compute == compute && stamp_ == stamp) {
+    {
         const std::lock_guard lock(mutex_);
-        if (!id.empty()) {
-            info_.id = id;
-            remember(id, path);
+        if (Entry* entry = find(path, compute, stamp)) {
+            if (!id.empty()) {
+                entry->info.id = id;
+                remember(id, path);
+            }
+            Found found{entry->model, entry->info, false, stamp};
+            found.info.load_seconds = 0;
+            return found;
         }
-        Found found{model_, info_, false, stamp};
-        found.info.load_seconds = 0;
-        return found;
     }
     const auto begin = std::chrono::steady_clock::now();
-    evict();
+    make_room(path, loaded_bytes(path, compute));
     auto model = load_sdxl_model(path, backend_, compute, cancel, progress);
     ModelInfo info;
     info.id = id.empty() ? path.stem().string() : id;
     info.path = path.string();
-    info.kind = "sdxl-base";
+    info.kind = "sdxl-" + std::string(model_kind_name(model->kind));
     info.loaded = true;
     info.dtype = std::string(dtype_name(compute));
     info.size_bytes = model->weight_bytes;
@@ -78,41 +95,83 @@ ModelCache::Found ModelCache::get(const fs::path& path, DType compute, const std
     } else {
         remember(id, path);
     }
-    model_ = std::move(model);
-    info_ = info;
-    stamp_ = stamp;
+    entries_.insert(entries_.begin(), {model, info, stamp});
     ++loads_;
-    return {model_, info, true, stamp};
+    return {std::move(model), info, true, stamp};
+}
+
+// Frees what stands at the same path, and then what was used longest ago until the new one fits.
+void ModelCache::make_room(const fs::path& path, std::uint64_t bytes) {
+    const auto drop = [this](std::size_t index) {
+        { const Entry gone = take_out(index); }
+        backend_.release_cached_memory();
+    };
+    for (std::size_t i = entries_.size(); i-- > 0;)
+        if (entries_[i].model->path == path) drop(i);
+    while (!entries_.empty()) {
+        const std::uint64_t available = host_memory().available_bytes;
+        if (entries_.size() < kMostModels && (available == 0 || bytes + kWorkingBytes <= available)) return;
+        vaes_.clear();
+        drop(entries_.size() - 1);
+    }
+}
+
+ModelCache::Entry ModelCache::take_out(std::size_t index) {
+    const std::lock_guard lock(mutex_);
+    Entry entry = std::move(entries_[index]);
+    entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(index));
+    return entry;
+}
+
+std::shared_ptr<const VaeModel> ModelCache::get_vae(const fs::path& path, DType compute,
+                                                    const CancelToken& cancel,
+                                                    std::vector<std::string>& warnings) {
+    const std::string stamp = stamp_of(path);
+    const auto found = std::find_if(vaes_.begin(), vaes_.end(), [&](const VaeEntry& entry) {
+        return entry.path == path && entry.stamp == stamp && entry.vae->compute() == compute;
+    });
+    if (found == vaes_.end()) {
+        if (vaes_.size() == kMostVaes) vaes_.erase(vaes_.begin());
+        VaeEntry entry{path, stamp, nullptr, {}};
+        entry.vae = load_vae_model(path, backend_, compute, cancel, entry.warnings);
+        vaes_.push_back(std::move(entry));
+    } else {
+        std::rotate(found, found + 1, vaes_.end());
+    }
+    warnings = vaes_.back().warnings;
+    return vaes_.back().vae;
 }
 
 std::vector<std::string> ModelCache::unload(const std::string& name) {
+    std::vector<std::string> ids;
+    std::vector<Entry> gone;
     {
         const std::lock_guard lock(mutex_);
-        const fs::path path(info_.path);
-        if (!model_ || !(name.empty() || name == info_.id || name == info_.path || name == path.stem() ||
-                         name == path.filename()))
-            return {};
-        std::erase_if(names_, [&](const auto& known) { return known.second == path; });
+        for (std::size_t i = 0; i < entries_.size();) {
+            const ModelInfo& info = entries_[i].info;
+            const fs::path path(info.path);
+            if (!(name.empty() || name == info.id || name == info.path || name == path.stem() ||
+                  name == path.filename())) {
+                ++i;
+                continue;
+            }
+            std::erase_if(names_, [&](const auto& known) { return known.second == path; });
+            ids.push_back(info.id);
+            gone.push_back(std::move(entries_[i]));
+            entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
+        }
     }
-    return {evict()};
-}
-
-std::string ModelCache::evict() {
-    std::shared_ptr<const SdxlModel> model;
-    std::string id;
-    {
-        const std::lock_guard lock(mutex_);
-        model = std::exchange(model_, nullptr);
-        id = std::exchange(info_, {}).id;
-    }
-    model.reset();
+    if (name.empty()) vaes_.clear();
+    gone.clear();
     backend_.release_cached_memory();
-    return id;
+    return ids;
 }
 
 std::vector<ModelInfo> ModelCache::loaded() const {
     const std::lock_guard lock(mutex_);
-    return model_ ? std::vector{info_} : std::vector<ModelInfo>{};
+    std::vector<ModelInfo> infos;
+    for (const Entry& entry : entries_) infos.push_back(entry.info);
+    return infos;
 }
 
 std::uint64_t ModelCache::loads() const {

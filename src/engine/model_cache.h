@@ -1,9 +1,10 @@
-// The models that an engine keeps ready: one, since two of full size rarely fit side by side.
+// The models that an engine keeps ready: as many as memory holds, the one that was used longest ago going
+// first. VAEs that stand in for a model's own are kept, too.
 //
 // It also knows the names under which hosts had models loaded: such a name stands for its path until it is
 // unloaded, whatever was loaded in between.
 //
-// Threads: get() and unload() from the loop thread; everything else from any.
+// Threads: get(), get_vae() and unload() from the loop thread; everything else from any.
 #pragma once
 
 #include <cstdint>
@@ -42,30 +43,47 @@ class ModelCache {
         bool loaded_now = false;
         std::string stamp;  // of its files
     };
-    // The model at `path`, loaded in place of another one if it is not there. `id` is the host's name for it,
-    // or "". Fails as load_sdxl_model does.
+    // The model at `path`, loaded if it is not there; others make room for it where memory is short. `id` is
+    // the host's name for it, or "". Fails as load_sdxl_model does.
     Found get(const std::filesystem::path& path, DType compute, const std::string& id,
               const CancelToken& cancel, const LoadProgress& progress);
+    // The VAE at `path`, alone or out of a model. `warnings` are those of its loading. Fails as load_vae_model.
+    std::shared_ptr<const VaeModel> get_vae(const std::filesystem::path& path, DType compute,
+                                            const CancelToken& cancel, std::vector<std::string>& warnings);
     // By id, file name or path; "" means whatever is there. Returns the ids of what was unloaded.
     std::vector<std::string> unload(const std::string& name);
 
+    // The one that was used last comes first.
     std::vector<ModelInfo> loaded() const;
     std::uint64_t loads() const;
 
   private:
-    // Frees what is loaded; returns its id.
-    std::string evict();
+    struct Entry {
+        std::shared_ptr<const SdxlModel> model;
+        ModelInfo info;
+        std::string stamp;
+    };
+    struct VaeEntry {
+        std::filesystem::path path;
+        std::string stamp;
+        std::shared_ptr<const VaeModel> vae;
+        std::vector<std::string> warnings;
+    };
+
+    // Moves an entry to the front; null if there is none.
+    Entry* find(const std::filesystem::path& path, DType compute, const std::string& stamp);
+    void make_room(const std::filesystem::path& path, std::uint64_t bytes);
+    Entry take_out(std::size_t index);
     void remember(const std::string& id, const std::filesystem::path& path);
 
     Backend& backend_;
     std::filesystem::path models_dir_;
     bool confine_;
-    mutable std::mutex mutex_;  // for writing by the loop thread and reading by others
-    std::shared_ptr<const SdxlModel> model_;
-    ModelInfo info_;
-    std::string stamp_;
+    mutable std::mutex mutex_;    // for writing by the loop thread and reading by others
+    std::vector<Entry> entries_;  // the last used first
     std::uint64_t loads_ = 0;
     std::vector<std::pair<std::string, std::filesystem::path>> names_;  // hosts' names, oldest first
+    std::vector<VaeEntry> vaes_;                                        // the loop thread's alone
 };
 
 }  // namespace sdxl

@@ -16,13 +16,21 @@ AutoencoderKL::AutoencoderKL(const LoadContext& load, const WeightMap& weights, 
       decoder_(load, WeightScope(weights).sub("decoder"), config) {}
 
 LatentDistribution AutoencoderKL::encode(const Context& ctx, const Tensor& image) const {
+    return encode_hidden(ctx, shrink(ctx, image));
+}
+
+Tensor AutoencoderKL::shrink(const Context& ctx, const Tensor& image) const {
     const std::int64_t factor = std::int64_t{1} << (config_.block_out_channels.size() - 1);
     if (image.shape().rank() != 4 || image.dim(1) % factor != 0 || image.dim(2) % factor != 0) {
         fail(ErrorCode::kInternal, "vae: a picture " + image.shape().str() +
                                        " whose sides are no multiples of " + std::to_string(factor));
     }
-    const Tensor hidden = encoder_.forward(ctx, ops::cast(ctx, image, ctx.compute));
-    const Tensor moments = quant_conv_.forward(ctx, hidden);  // [N, h, w, 2 * latent]
+    return encoder_.shrink(ctx, ops::cast(ctx, image, ctx.compute));
+}
+
+LatentDistribution AutoencoderKL::encode_hidden(const Context& ctx, const Tensor& hidden) const {
+    const Tensor raw = encoder_.look_over(ctx, ops::cast(ctx, hidden, ctx.compute));
+    const Tensor moments = quant_conv_.forward(ctx, raw);  // [N, h, w, 2 * latent]
     const auto values = ops::download(ctx, moments);
     const auto latent = static_cast<std::size_t>(config_.latent_channels);
     LatentDistribution result;
@@ -37,7 +45,15 @@ LatentDistribution AutoencoderKL::encode(const Context& ctx, const Tensor& image
 }
 
 Tensor AutoencoderKL::decode(const Context& ctx, const Tensor& latent) const {
-    return decoder_.forward(ctx, post_quant_conv_.forward(ctx, ops::cast(ctx, latent, ctx.compute)));
+    return enlarge(ctx, decode_hidden(ctx, latent));
+}
+
+Tensor AutoencoderKL::decode_hidden(const Context& ctx, const Tensor& latent) const {
+    return decoder_.look_over(ctx, post_quant_conv_.forward(ctx, ops::cast(ctx, latent, ctx.compute)));
+}
+
+Tensor AutoencoderKL::enlarge(const Context& ctx, const Tensor& hidden) const {
+    return decoder_.enlarge(ctx, ops::cast(ctx, hidden, ctx.compute));
 }
 
 }  // namespace sdxl

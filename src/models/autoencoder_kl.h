@@ -30,6 +30,14 @@ class AutoencoderKL {
     // latent [N, h, w, latent_channels] -> [N, 8 h, 8 w, image_channels], not clamped
     Tensor decode(const Context& ctx, const Tensor& latent) const;
 
+    // The same in two halves each, for pictures that are too large to be done at once: shrink() and enlarge()
+    // take a picture piece by piece, the others want it whole. hidden is [N, h, w, hidden_channels()].
+    Tensor shrink(const Context& ctx, const Tensor& image) const;
+    LatentDistribution encode_hidden(const Context& ctx, const Tensor& hidden) const;
+    Tensor decode_hidden(const Context& ctx, const Tensor& latent) const;
+    Tensor enlarge(const Context& ctx, const Tensor& hidden) const;
+    std::int64_t hidden_channels() const { return config_.block_out_channels.back(); }
+
   private:
     VaeConfig config_;
     VaeEncoder encoder_;

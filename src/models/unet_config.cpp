@@ -10,8 +10,6 @@ namespace sdxl {
 namespace {
 
 constexpr const char* kKind = "an SDXL UNet";
-constexpr std::int64_t kRefinerContext = 1280;
-constexpr std::int64_t kRefinerProjection = 1280 + 5 * 256;
 
 std::string block(const char* side, std::size_t index) {
     return std::string(side) + "." + std::to_string(index) + ".";
@@ -35,8 +33,10 @@ void detect_attention(const WeightMap& weights, UNetConfig& config) {
 void detect_embeddings(const WeightMap& weights, UNetConfig& config) {
     config.time_embed_dim = shape_at(weights, "time_embedding.linear_1.weight", 2, kKind)[0];
     const std::int64_t projection = shape_at(weights, "add_embedding.linear_1.weight", 2, kKind)[1];
-    const bool refiner = config.cross_attention_dim == kRefinerContext && projection == kRefinerProjection;
-    config.time_id_count = refiner ? 5 : 6;
+    // A refiner's context is as wide as its pooled prompt; the base model's is wider by the first encoder.
+    constexpr int kRefinerIds = 5;
+    const bool refiner = projection - config.cross_attention_dim == kRefinerIds * config.time_id_dim;
+    config.time_id_count = refiner ? kRefinerIds : kRefinerIds + 1;
     config.pooled_dim = projection - config.time_id_count * config.time_id_dim;
     if (config.pooled_dim <= 0) {
         fail(ErrorCode::kInvalidModel, "unet: add_embedding takes " + std::to_string(projection) +

@@ -1,5 +1,7 @@
 #include "models/vae_blocks.h"
 
+#include <utility>
+
 namespace sdxl {
 namespace {
 
@@ -52,13 +54,17 @@ VaeEncoder::VaeEncoder(const LoadContext& load, const WeightScope& scope, const 
     }
 }
 
-Tensor VaeEncoder::forward(const Context& ctx, const Tensor& image) const {
+Tensor VaeEncoder::shrink(const Context& ctx, const Tensor& image) const {
     Tensor x = conv_in_.forward(ctx, image);  // [N, H, W, C0]
     for (const Block& block : down_blocks_) {
         for (const auto& resnet_block : block.resnets) x = resnet_block.forward(ctx, x);
         if (block.downsampler) x = block.downsampler->forward(ctx, x);  // [N, H / 2, W / 2, C]
     }
-    x = mid_block_.forward(ctx, x);
+    return x;
+}
+
+Tensor VaeEncoder::look_over(const Context& ctx, const Tensor& hidden) const {
+    const Tensor x = mid_block_.forward(ctx, hidden);               // [N, H / 8, W / 8, C]
     return conv_out_.forward(ctx, conv_norm_out_.forward(ctx, x));  // [N, H / 8, W / 8, 2 * latent]
 }
 
@@ -81,8 +87,12 @@ VaeDecoder::VaeDecoder(const LoadContext& load, const WeightScope& scope, const 
     }
 }
 
-Tensor VaeDecoder::forward(const Context& ctx, const Tensor& latent) const {
-    Tensor x = mid_block_.forward(ctx, conv_in_.forward(ctx, latent));  // [N, h, w, C]
+Tensor VaeDecoder::look_over(const Context& ctx, const Tensor& latent) const {
+    return mid_block_.forward(ctx, conv_in_.forward(ctx, latent));  // [N, h, w, C]
+}
+
+Tensor VaeDecoder::enlarge(const Context& ctx, Tensor hidden) const {
+    Tensor x = std::move(hidden);
     for (const Block& block : up_blocks_) {
         for (const auto& resnet_block : block.resnets) x = resnet_block.forward(ctx, x);
         if (block.upsampler)

@@ -31,7 +31,10 @@ class VaeEncoder {
   public:
     VaeEncoder(const LoadContext& load, const WeightScope& scope, const VaeConfig& config);
 
-    Tensor forward(const Context& ctx, const Tensor& image) const;
+    // image -> [N, H / 8, W / 8, C]: convolutions alone, so that it may be given a picture piece by piece.
+    Tensor shrink(const Context& ctx, const Tensor& image) const;
+    // What shrink gave -> moments. Attention: wants the whole picture at once.
+    Tensor look_over(const Context& ctx, const Tensor& hidden) const;
 
   private:
     struct Block {
@@ -51,7 +54,10 @@ class VaeDecoder {
   public:
     VaeDecoder(const LoadContext& load, const WeightScope& scope, const VaeConfig& config);
 
-    Tensor forward(const Context& ctx, const Tensor& latent) const;
+    // latent -> [N, h, w, C]. Attention: wants the whole picture at once.
+    Tensor look_over(const Context& ctx, const Tensor& latent) const;
+    // What look_over gave -> picture: convolutions alone.
+    Tensor enlarge(const Context& ctx, Tensor hidden) const;
 
   private:
     struct Block {

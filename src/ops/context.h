@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "core/cancel_token.h"
+#include "ops/norm_moments.h"
 #include "ops/trace.h"
 
 namespace sdxl {
@@ -24,6 +25,7 @@ struct Context {
     DType compute = DType::kF32;
     const CancelToken* cancel = nullptr;  // checked before every op; may be null
     Trace* trace = nullptr;               // records every op; may be null, and then costs nothing
+    NormMoments* norms = nullptr;         // for a picture in tiles; null: norms are over what they are given
 };
 
 }  // namespace sdxl

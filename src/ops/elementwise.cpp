@@ -29,6 +29,16 @@ Tensor group_norm(const Context& ctx, const Tensor& x, const Tensor& gamma, cons
         require(shift.shape() == Shape{x.dim(0), x.dim(-1)} && shift.dtype() == DType::kF32, kOp,
                 "shift must be float32 [N, C]", {&x, &shift});
     }
+    if (ctx.norms != nullptr && ctx.norms->applies() && !shift.defined())
+        return run(
+            ctx, kOp, {&x},
+            [&] {
+                return ctx.backend.group_norm_by(x, gamma, beta, ctx.norms->next(), options.eps, options.silu);
+            },
+            elements);
+    if (ctx.norms != nullptr && !shift.defined())
+        ctx.norms->add(ctx.backend.group_moments(x, options.groups),
+                       static_cast<double>(x.shape().numel() / x.dim(0) / options.groups));
     return run(
         ctx, kOp, {&x, &shift},
         [&] {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include "ops/ops.h"
@@ -129,52 +130,67 @@ std::vector<float> rows(const std::vector<float>& values, std::size_t count, std
     return chosen;
 }
 
+// A prompt's chunks for each encoder.
+class PromptReader {
+  public:
+    PromptReader(const SdxlModel& model, bool weighting, std::vector<std::string>& warnings)
+        : weighting_(weighting), warnings_(warnings), second_{*model.text_encoder_2, *model.tokenizer_2, model.pad_id_2} {
+        if (model.text_encoder) first_.emplace(Encoder{*model.text_encoder, *model.tokenizer, model.pad_id});
+    }
+
+    Half read(const std::string& text, const std::string& text_2, const char* name) const {
+        // Both tokenizers share their vocabulary, so what is too long for one is for the other: said once.
+        Half half;
+        if (first_) half.first = chunks_of(text, weighting_, *first_, name, &warnings_);
+        half.second = chunks_of(text_2.empty() ? text : text_2, weighting_, second_, name,
+                                first_ && text_2.empty() ? nullptr : &warnings_);
+        fill_up(half, std::max(half.first.size(), half.second.size()));
+        return half;
+    }
+    void fill_up(Half& half, std::size_t count) const {
+        if (first_) sdxl::fill_up(half.first, count, *first_);
+        sdxl::fill_up(half.second, count, second_);
+    }
+    const std::optional<Encoder>& first() const { return first_; }
+    const Encoder& second() const { return second_; }
+
+  private:
+    bool weighting_;
+    std::vector<std::string>& warnings_;
+    std::optional<Encoder> first_;
+    Encoder second_;
+};
+
 }  // namespace
 
 PromptEmbeddings encode_prompt(const Context& ctx, const SdxlModel& model, const GenerationRequest& request,
                                bool guidance) {
-    const Encoder first{*model.text_encoder, *model.tokenizer, model.pad_id};
-    const Encoder second{*model.text_encoder_2, *model.tokenizer_2, model.pad_id_2};
     PromptEmbeddings result;
-    const auto half_of = [&](const std::string& text, const std::string& text_2, const char* name) {
-        // Both tokenizers share their vocabulary, so what is too long for one is for the other: said once.
-        Half half{chunks_of(text, request.prompt_weighting, first, name, &result.warnings),
-                  chunks_of(text_2.empty() ? text : text_2, request.prompt_weighting, second, name,
-                            text_2.empty() ? nullptr : &result.warnings)};
-        const std::size_t count = std::max(half.first.size(), half.second.size());
-        fill_up(half.first, count, first);
-        fill_up(half.second, count, second);
-        return half;
-    };
+    const PromptReader reader(model, request.prompt_weighting, result.warnings);
     std::vector<Half> halves;
     if (guidance)
-        halves.push_back(half_of(request.negative_prompt, request.negative_prompt_2, "negative_prompt"));
-    halves.push_back(half_of(request.prompt, request.prompt_2, "prompt"));
+        halves.push_back(reader.read(request.negative_prompt, request.negative_prompt_2, "negative_prompt"));
+    halves.push_back(reader.read(request.prompt, request.prompt_2, "prompt"));
     std::size_t chunks = 0;
-    for (const Half& half : halves) chunks = std::max(chunks, half.first.size());
+    for (const Half& half : halves) chunks = std::max(chunks, half.second.size());
     std::vector<const Chunks*> of_first;
     std::vector<const Chunks*> of_second;
     for (Half& half : halves) {
-        fill_up(half.first, chunks, first);
-        fill_up(half.second, chunks, second);
+        reader.fill_up(half, chunks);
         result.weighted = result.weighted || is_weighted(half.first) || is_weighted(half.second);
         of_first.push_back(&half.first);
         of_second.push_back(&half.second);
     }
-    const Encoded left = encode(ctx, first, of_first, request.clip_skip);
-    const Encoded right = encode(ctx, second, of_second, request.clip_skip);
-    std::vector<float> context = side_by_side(left, right);
-    std::vector<float> pooled = rows(right.pooled, halves.size(), chunks);
+    const Encoded right = encode(ctx, reader.second(), of_second, request.clip_skip);
+    result.context = reader.first() ? side_by_side(encode(ctx, *reader.first(), of_first, request.clip_skip), right)
+                                    : right.hidden;
+    result.pooled = rows(right.pooled, halves.size(), chunks);
+    result.tokens = static_cast<std::int64_t>(right.hidden.size() / right.channels / halves.size());
     if (guidance && request.negative_prompt.empty() && request.negative_prompt_2.empty() &&
         model.force_zeros_for_empty_prompt) {
-        std::fill_n(context.begin(), context.size() / 2, 0.F);
-        std::fill_n(pooled.begin(), pooled.size() / 2, 0.F);
+        std::fill_n(result.context.begin(), result.context.size() / 2, 0.F);
+        std::fill_n(result.pooled.begin(), result.pooled.size() / 2, 0.F);
     }
-    const auto batch = static_cast<std::int64_t>(halves.size());
-    const auto channels = static_cast<std::int64_t>(left.channels + right.channels);
-    const auto tokens = static_cast<std::int64_t>(context.size()) / (batch * channels);
-    result.context = ops::upload(ctx, context, {batch, tokens, channels});
-    result.pooled = ops::upload(ctx, pooled, {batch, static_cast<std::int64_t>(pooled.size()) / batch});
     return result;
 }
 

@@ -1,95 +1,98 @@
 // SdxlGeneration: one picture being made, resumable between steps.
 //
-// prepare(), then step() while steps are left, then finish(). The state between calls is a few host arrays;
-// nothing of it lives in the model, so generations can take turns, the model may be unloaded and loaded again
-// between two steps, and a picture does not depend on what ran in between. Latents are host arrays in torch's
-// order, [1, 4, h, w]. Errors: Failure; kCancelled and kDeadlineExceeded within one op of the token being
-// raised.
+// prepare(), then step_together() while calls are left; latents() is then what the VAE decodes or another
+// model goes on with. The state between calls is a few host arrays; nothing of it lives in the model, so
+// generations can take turns, the model may be unloaded and loaded again between two steps, and a picture does
+// not depend on what ran beside it. Errors: Failure; kCancelled and kDeadlineExceeded within one op of the
+// token being raised.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
+#include <span>
 #include <vector>
 
 #include "image/image.h"
 #include "ops/context.h"
-#include "pipeline/encode_prompt.h"
+#include "pipeline/conditioning.h"
+#include "pipeline/guidance.h"
+#include "pipeline/sampling_plan.h"
 #include "pipeline/sdxl_model.h"
+#include "pipeline/vae_model.h"
 #include "request/generation.h"
 #include "sampling/random.h"
 #include "sampling/scheduler.h"
-#include "sampling/scheduler_registry.h"
-#include "sampling/step_layout.h"
 
 namespace sdxl {
 
-// How the scheduler was chosen: by the request, else by the model.
-struct SamplingPlan {
-    SchedulerType type = SchedulerType::kEuler;
-    SchedulerConfig config;
-
-    TimestepSpacing spacing() const { return config.timestep_spacing.value_or(default_spacing(type)); }
-    SigmaSchedule sigmas() const { return sigma_schedule_of(config); }
+// What a picture starts from, brought to its size.
+struct PictureInputs {
+    std::shared_ptr<const Image> image;      // null: none
+    std::vector<float> mask;                 // [height, width], 1 where the picture is redrawn; empty: everywhere
+    std::shared_ptr<const Latents> latents;  // of another model or stage, of any size; null: none
 };
-SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& model);
-
-// What both guidance halves and all pictures of a request share.
-struct Conditioning {
-    UNetConditioning unet;                       // negative and positive with guidance, else positive
-    std::optional<UNetConditioning> unet_alone;  // positive, where guidance leaves out some of the steps
-    bool weighted = false;                       // by weights in the prompts
-    std::vector<std::string> warnings;
-};
-Conditioning make_conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request);
 
 class SdxlGeneration {
   public:
-    // Every call is given the same model (or the same one loaded again) and the same conditioning.
-    SdxlGeneration(const SdxlModel& model, const GenerationRequest& request, std::uint64_t seed);
+    // `request` has its final size. Every call is given the same model (or the same one loaded again).
+    SdxlGeneration(const SdxlModel& model, const GenerationRequest& request, PictureInputs inputs,
+                   std::uint64_t seed);
 
-    // Draws the first noise, or takes `noise` [1, 4, h, w] (standard normal). With an initial image it lies
-    // over that, and the steps before the strength are left out.
-    void prepare(const Context& ctx, const SdxlModel& model,
+    // Encodes what it starts from and draws the first noise, or takes `noise` [4, h, w] (standard normal).
+    // False if the VAE's result is not a number; it may be called again then, with another VAE.
+    bool prepare(const Context& ctx, const VaeModel& vae, const std::optional<TileSizes>& tiles = std::nullopt,
                  std::optional<std::vector<float>> noise = std::nullopt);
-    // One call of the model and the scheduler. REQUIRES: prepare() was called, !done().
-    void step(const Context& ctx, const SdxlModel& model, const Conditioning& conditioning);
-    // The picture in 0..1, [H, W, 3] interleaved. REQUIRES: done().
-    std::vector<float> finish(const Context& ctx, const SdxlModel& model) const;
 
     bool done() const { return next_call_ == last_call_; }
     // Passes through the model: some schedulers make more than one in a step.
     int calls_done() const { return next_call_ - first_call_; }
     int calls() const { return last_call_ - first_call_; }
-    // Steps that the strength leaves out at the start.
-    int skipped_steps() const { return skipped_steps_; }
-    const std::vector<float>& latents() const { return latents_; }
+    int steps() const { return steps_; }
+    const Latents& latents() const { return latents_; }
 
   private:
-    std::vector<float> encode_image(const Context& ctx, const SdxlModel& model);
-    bool guidance_applies() const;
-    std::vector<float> predict_noise(const Context& ctx, const SdxlModel& model,
-                                     const Conditioning& conditioning, const std::vector<float>& input) const;
+    friend bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& conditioning,
+                              std::span<SdxlGeneration* const> generations);
 
-    int skipped_steps_ = 0;
+    void choose_calls(const SamplingPlan& plan, const GenerationRequest& request);
+    bool encode_mask(const Context& ctx, const VaeModel& vae, const std::optional<TileSizes>& tiles);
+    std::vector<float> start_from(const std::vector<float>& image) const;
+    BatchParts parts() const;
+    float timestep() const { return scheduler_->timesteps()[static_cast<std::size_t>(next_call_)]; }
+    std::vector<float> model_input() const;  // [h, w, channels of the UNet]
+    void apply(std::span<const float> prediction);
+    void keep_outside();
+
+    PictureInputs inputs_;
+    bool whole_noise_ = true;   // starts from noise alone
+    bool takes_up_ = false;     // goes on with latents that have noise already
+    bool extra_channels_ = false;  // the UNet takes mask and masked picture beside the latents
+    int steps_ = 0;
     int first_call_ = 0;  // of the scheduler
     int next_call_ = 0;
     int last_call_ = 0;
-    std::shared_ptr<const Image> init_image_;
-    float guidance_scale_;
+    int scheduled_calls_ = 0;
     bool guidance_;
-    float guidance_rescale_;
+    GuidanceScales scales_;
     double guidance_start_;
     double guidance_end_;
-    std::int64_t latent_height_;
-    std::int64_t latent_width_;
+    std::optional<FreeUFactors> free_u_;
+    RngKind rng_;
+    std::uint64_t seed_;
     std::unique_ptr<Scheduler> scheduler_;
     std::unique_ptr<NoiseSource> noise_;
-    std::vector<float> latents_;
+    Latents latents_;
+    std::vector<float> mask_;           // [h, w], by latent; empty without a mask
+    std::vector<float> image_latents_;  // for what the mask leaves alone
+    std::vector<float> first_noise_;    //
+    std::vector<float> mask_channels_;  // [5, h, w], for a UNet that takes them
 };
 
-// Values in 0..1 to 8 bits, rounded to nearest. Fails with kInternal if a value is not a number.
-Image to_image(const std::vector<float>& values, int width, int height);
+// One call of the model for several pictures of one request that are at the same call, and one of each
+// picture's scheduler. False if the prediction is not a number everywhere; no picture has moved then.
+// REQUIRES: at least one; none is done.
+bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& conditioning,
+                   std::span<SdxlGeneration* const> generations);
 
 }  // namespace sdxl

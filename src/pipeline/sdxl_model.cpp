@@ -5,7 +5,6 @@
 #include "core/error.h"
 #include "models/clip_config.h"
 #include "models/unet_config.h"
-#include "models/vae_config.h"
 #include "pipeline/read_ahead.h"
 #include "text/default_vocabulary.h"
 #include "weights/checkpoint.h"
@@ -69,10 +68,10 @@ void require_same_vocabulary(const Tokenizer& tokenizer, const ClipTextModel& en
 }
 
 void require_runnable(const Checkpoint& checkpoint) {
-    if (checkpoint.kind != ModelKind::kBase)
-        fail(ErrorCode::kUnsupported, checkpoint.path.string() + " is an SDXL model of the kind '" +
-                                          std::string(model_kind_name(checkpoint.kind)) +
-                                          "': this version runs base models only");
+    if (checkpoint.kind == ModelKind::kEdit)
+        fail(ErrorCode::kUnsupported, checkpoint.path.string() +
+                                          " edits pictures by instruction (InstructPix2Pix), which this worker "
+                                          "does not do: use a base, inpainting or refiner model");
     if (checkpoint.edm_v_prediction)
         fail(ErrorCode::kUnsupported,
              checkpoint.path.string() + " samples over EDM's sigmas (CosXL), which this version does not do");
@@ -113,16 +112,19 @@ void watch(Checkpoint& checkpoint, ReadAhead& read_ahead, const CancelToken& can
 }
 
 void load_text(const Checkpoint& checkpoint, const LoadContext& load, SdxlModel& model) {
-    model.tokenizer = make_tokenizer(checkpoint.tokenizer_dir);
+    if (checkpoint.kind != ModelKind::kRefiner) {
+        model.tokenizer = make_tokenizer(checkpoint.tokenizer_dir);
+        model.pad_id = model.tokenizer->pad_id().value_or(model.tokenizer->eos_id());
+        model.text_encoder = std::make_unique<ClipTextModel>(
+            load, checkpoint.text_encoder,
+            clip_config(checkpoint.text_encoder, checkpoint.configs.text_encoder));
+        require_same_vocabulary(*model.tokenizer, *model.text_encoder, "text_encoder");
+    }
     model.tokenizer_2 = make_tokenizer(checkpoint.tokenizer_2_dir);
-    model.pad_id = model.tokenizer->pad_id().value_or(model.tokenizer->eos_id());
     model.pad_id_2 = model.tokenizer_2->pad_id().value_or(0);
-    model.text_encoder = std::make_unique<ClipTextModel>(
-        load, checkpoint.text_encoder, clip_config(checkpoint.text_encoder, checkpoint.configs.text_encoder));
     model.text_encoder_2 = std::make_unique<ClipTextModel>(
         load, checkpoint.text_encoder_2,
         clip_config(checkpoint.text_encoder_2, checkpoint.configs.text_encoder_2));
-    require_same_vocabulary(*model.tokenizer, *model.text_encoder, "text_encoder");
     require_same_vocabulary(*model.tokenizer_2, *model.text_encoder_2, "text_encoder_2");
     if (model.text_encoder_2->config().projection_dim == 0)
         fail(ErrorCode::kInvalidModel, checkpoint.path.string() + ": text_encoder_2 has no text_projection");
@@ -144,17 +146,17 @@ std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& pa
     model->path = path;
     model->compute = compute;
     model->force_zeros_for_empty_prompt = checkpoint.force_zeros_for_empty_prompt;
+    model->kind = checkpoint.kind;
     model->warnings = checkpoint.warnings;
     model->scheduler = default_scheduler(checkpoint, model->warnings);
+    model->variant = detect_variant(checkpoint, model->scheduler);
 
     // Configurations first: a model that does not fit together fails before its weights are read.
     const UNetConfig unet = detect_unet_config(checkpoint.unet);
     if (!checkpoint.configs.unet.empty()) check_against_json(unet, checkpoint.configs.unet);
-    const VaeConfig vae = detect_vae_config(checkpoint.vae);
-    if (!checkpoint.configs.vae.empty()) check_against_json(vae, checkpoint.configs.vae);
     load_text(checkpoint, load, *model);
     model->unet = std::make_unique<UNet2DConditionModel>(load, checkpoint.unet, unet);
-    model->vae = std::make_unique<AutoencoderKL>(load, checkpoint.vae, vae);
+    model->vae = std::make_shared<VaeModel>(load, checkpoint.vae, checkpoint.configs.vae);
 
     for (const WeightMap* map :
          {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet, &checkpoint.vae}) {
@@ -162,6 +164,26 @@ std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& pa
         model->weight_bytes += map->total_bytes();
     }
     return model;
+}
+
+std::uint64_t loaded_bytes(const std::filesystem::path& path, DType compute) {
+    const Checkpoint checkpoint = open_checkpoint(path);
+    std::uint64_t elements = 0;
+    for (const WeightMap* map :
+         {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet, &checkpoint.vae})
+        for (const auto& [name, entry] : map->entries())
+            elements += static_cast<std::uint64_t>(entry.view.shape.numel());
+    return elements * dtype_size(compute);
+}
+
+std::shared_ptr<const VaeModel> load_vae_model(const std::filesystem::path& path, Backend& backend,
+                                               DType compute, const CancelToken& cancel,
+                                               std::vector<std::string>& warnings) {
+    Checkpoint checkpoint = open_checkpoint(path);
+    checkpoint.vae.set_observer([&cancel](std::uint64_t, std::uint64_t) { cancel.check(); });
+    auto vae = std::make_shared<VaeModel>(LoadContext{backend, compute}, checkpoint.vae, checkpoint.configs.vae);
+    warn_unused(checkpoint.vae, warnings);
+    return vae;
 }
 
 }  // namespace sdxl

@@ -1,5 +1,5 @@
-// SdxlModel: one SDXL model in memory, ready to run on one backend: both text encoders with their tokenizers,
-// the UNet, the VAE, and what the model's folder says about sampling.
+// SdxlModel: one SDXL model in memory, ready to run on one backend: text encoders with their tokenizers, the
+// UNet, the VAE, and what the model's files say about sampling. A refiner has no first text encoder.
 //
 // Immutable after loading. It refers to its backend, which must outlive it. Used by one thread at a time.
 #pragma once
@@ -13,9 +13,10 @@
 
 #include "backend/backend.h"
 #include "core/cancel_token.h"
-#include "models/autoencoder_kl.h"
 #include "models/clip_text_model.h"
 #include "models/unet_2d_condition.h"
+#include "pipeline/model_variant.h"
+#include "pipeline/vae_model.h"
 #include "sampling/scheduler_config.h"
 #include "text/tokenizer.h"
 
@@ -23,6 +24,8 @@ namespace sdxl {
 
 struct SdxlModel {
     std::filesystem::path path;
+    ModelKind kind = ModelKind::kBase;
+    ModelVariant variant;
     DType compute = DType::kF32;
     std::uint64_t weight_bytes = 0;  // in the file
     bool force_zeros_for_empty_prompt = true;
@@ -33,7 +36,7 @@ struct SdxlModel {
     std::int32_t pad_id = 0, pad_id_2 = 0;
     std::unique_ptr<ClipTextModel> text_encoder, text_encoder_2;
     std::unique_ptr<UNet2DConditionModel> unet;
-    std::unique_ptr<AutoencoderKL> vae;
+    std::shared_ptr<const VaeModel> vae;  // shared with generations that outlive the rest of the model
 };
 
 // Told about bytes taken of all bytes, while a model loads.
@@ -41,9 +44,18 @@ using LoadProgress = std::function<void(std::uint64_t bytes_done, std::uint64_t 
 
 // Reads a single-file checkpoint or a diffusers folder and packs its weights for `backend`. Nothing is read
 // before the files were checked. Fails with kNotFound, kInvalidModel, kUnsupported (an SDXL model of a kind
-// that does not run yet), kCancelled or kDeadlineExceeded; what was loaded by then is freed.
+// that is not run), kCancelled or kDeadlineExceeded; what was loaded by then is freed.
 std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend,
                                                  DType compute, const CancelToken& cancel,
                                                  const LoadProgress& progress);
+
+// What the weights of the model at `path` take in memory. Reads headers only; fails as open_checkpoint does.
+std::uint64_t loaded_bytes(const std::filesystem::path& path, DType compute);
+
+// A VAE alone: a file or folder of one, or that of a whole model. `warnings` gets what its files hold that is
+// not used. Fails as above.
+std::shared_ptr<const VaeModel> load_vae_model(const std::filesystem::path& path, Backend& backend,
+                                               DType compute, const CancelToken& cancel,
+                                               std::vector<std::string>& warnings);
 
 }  // namespace sdxl

@@ -49,6 +49,12 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
     used["promptWeighting"] = result.prompt_weighting;
     used["karrasSigmas"] = result.sigma_schedule == SigmaSchedule::kKarras;
     used["philoxRng"] = result.rng == RngKind::kPhilox;
+    used["imageToImage"] = result.strength.has_value();
+    used["inpainting"] = result.inpainted;
+    used["refiner"] = !result.refiner_model.empty();
+    used["customVae"] = !result.vae_model.empty();
+    used["perturbedAttention"] = result.perturbed_attention;
+    used["freeU"] = result.free_u;
     used["batch"] = result.images.size() > 1;
     OrderedJson data = {{"images", std::move(paths)},
                         {"generationTimeSeconds", result.total_seconds},

@@ -83,12 +83,14 @@ const std::vector<Feature>& features() {
         {"priorities", "priorities", true},
         {"cancel", "cancel", true},
         {"validate", "validate", true},
-        {"image_to_image", "imageToImage", false},
-        {"inpainting", "inpainting", false},
+        {"image_to_image", "imageToImage", true},
+        {"inpainting", "inpainting", true},
+        {"perturbed_attention", "perturbedAttention", true},
+        {"free_u", "freeU", true},
         {"lora", "lora", false},
         {"controlnet", "controlNet", false},
-        {"refiner", "refiner", false},
-        {"custom_vae", "customVae", false},
+        {"refiner", "refiner", true},
+        {"custom_vae", "customVae", true},
         {"textual_inversion", "textualInversion", false},
         {"prompt_weighting", "promptWeighting", true},
         {"upscaling", "upscaling", false},
@@ -187,7 +189,8 @@ std::string answer_validation(const AnswerContext& context, const ValidateReques
     if (validated.request) {
         const GenerationRequest& request = *validated.request;
         summary = {{"width", request.width},      {"height", request.height},
-                   {"steps", request.steps},      {"seed", request.seed},
+                   {"steps", request.steps ? OrderedJson(*request.steps) : OrderedJson(nullptr)},
+                   {"seed", request.seed},
                    {"batch", request.batch_size}, {"model", or_null(request.model)}};
     }
     OrderedJson data = {

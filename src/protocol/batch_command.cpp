@@ -29,6 +29,7 @@ GenerationRequest read_item(const CommandInput& input, const BodyFields& base, c
     const bool own_path = fields.save_path.has_value();
     fields.fill_from(base, nullptr);
     GenerationRequest request = complete(fields, StartFrom::kNoise, sent.pointer, report);
+    check_alone(fields, report);
     if (!own_path && !request.save_path.empty()) request.save_path = numbered(request.save_path, index);
     request.id = item_id(input, index);
     return request;
@@ -66,13 +67,15 @@ BatchRequest repeat(const CommandInput& input, BodyFields base, std::size_t coun
     base.batch_size.reset();
     const GenerationRequest first =
         complete(base, StartFrom::kNoise, input.levels.back().sent.pointer, report);
+    check_alone(base, report);
     BatchRequest batch;
+    batch.items.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
         GenerationRequest request = first;
         request.seed = first.seed + i;
         request.id = item_id(input, i);
         if (!request.save_path.empty()) request.save_path = numbered(request.save_path, i);
-        batch.items.push_back({std::move(request), {}});
+        batch.items[i].request = std::move(request);
     }
     return batch;
 }

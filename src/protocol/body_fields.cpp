@@ -23,6 +23,15 @@ void set(T& target, const std::optional<Field<U>>& field) {
     if (field) target = static_cast<T>(field->value);
 }
 
+// Says that fields change nothing here.
+template <class... Fields>
+void warn_unused(Report& report, const char* why, const Fields&... fields) {
+    const auto one = [&](const auto& field) {
+        if (field) report.warn(field->pointer, std::string("has no effect: ") + why);
+    };
+    (one(fields), ...);
+}
+
 // A word for the noise levels of its own goes before the last one of the scheduler's name.
 void set_sigma_schedule(const BodyFields& fields, GenerationRequest& request, Report& report) {
     const auto& word = fields.sigma_schedule;
@@ -52,7 +61,7 @@ void set_list(const BodyFields& fields, GenerationRequest& request, Report& repo
     const auto loses = [&](const auto& field) {
         if (field) report.warn(field->pointer, "is ignored, because " + list->pointer + " is set");
     };
-    if (fields.steps && fields.steps->value != request.steps) loses(fields.steps);
+    if (fields.steps && fields.steps->value != static_cast<std::int64_t>(count)) loses(fields.steps);
     loses(fields.timestep_spacing);
     loses(fields.sigma_schedule);
     if (fields.karras_sigmas && fields.karras_sigmas->value) loses(fields.karras_sigmas);
@@ -66,10 +75,11 @@ void set_guidance(const BodyFields& fields, GenerationRequest& request, Report& 
         report.error(ErrorCode::kInvalidRequest,
                      "expected guidance_start at most guidance_end, found it above",
                      (fields.guidance_start ? fields.guidance_start : fields.guidance_end)->pointer);
-    if (request.guidance_scale > 1) return;
-    for (const auto* field : {&fields.guidance_rescale, &fields.guidance_start, &fields.guidance_end})
-        if (*field)
-            report.warn((*field)->pointer, "has no effect: a guidance_scale of at most 1 is no guidance");
+    set(request.pag_scale, fields.pag_scale);
+    if (fields.free_u) request.free_u = fields.free_u->value;
+    if (request.guidance_scale.value_or(2) > 1 || request.pag_scale > 0) return;
+    warn_unused(report, "a guidance_scale of at most 1 is no guidance", fields.guidance_rescale,
+                fields.guidance_start, fields.guidance_end);
 }
 
 void set_pair(std::array<int, 2>& pair, const std::optional<Field<std::vector<double>>>& field) {
@@ -78,7 +88,7 @@ void set_pair(std::array<int, 2>& pair, const std::optional<Field<std::vector<do
 }
 
 void set_sizes(const BodyFields& fields, GenerationRequest& request) {
-    request.sizes = {{request.height, request.width}, {0, 0}, {request.height, request.width}};
+    // Zeros are the picture's own.
     set_pair(request.sizes.original, fields.original_size);
     set_pair(request.sizes.crop, fields.crop);
     set_pair(request.sizes.target, fields.target_size);
@@ -111,12 +121,52 @@ void set_sampling(const BodyFields& fields, GenerationRequest& request, Report& 
     if (fields.rng) request.rng = parse_rng(fields.rng->value).value_or(request.rng);
 }
 
-void set_strength(const BodyFields& fields, StartFrom start, GenerationRequest& request, Report& report) {
-    if (!fields.strength) return;
-    if (start == StartFrom::kPicture)
-        request.strength = fields.strength->value;
-    else if (fields.strength->value < 1)
-        report.warn(fields.strength->pointer, "has no effect: there is no initial image");
+// The initial image, the mask, and how much of it is redrawn.
+void set_picture(const BodyFields& fields, StartFrom start, GenerationRequest& request, Report& report) {
+    constexpr double kDefaultStrength = 0.8;
+    const bool from_stage = start == StartFrom::kStage;
+    if (fields.init_image) request.init_image = read_image_field(*fields.init_image, report);
+    if (fields.mask_image) request.mask_image = read_image_field(*fields.mask_image, report);
+    const bool starts = fields.init_image || from_stage;
+    if (fields.mask_image && !starts)
+        report.error(ErrorCode::kInvalidRequest,
+                     "expected an initial image (init_image) beside the mask, found none",
+                     fields.mask_image->pointer);
+    set(request.mask_blur, fields.mask_blur);
+    if (fields.resize_mode)
+        request.resize_mode = parse_resize_mode(fields.resize_mode->value).value_or(request.resize_mode);
+    request.size_of_image = starts && !fields.width && !fields.height;
+    if (starts)
+        request.strength = fields.strength      ? fields.strength->value
+                           : fields.mask_image ? 1.0
+                                               : kDefaultStrength;
+    else if (fields.strength && fields.strength->value < 1)
+        warn_unused(report, "there is no initial image", fields.strength);
+    if (!fields.mask_image && fields.mask_blur && fields.mask_blur->value > 0)
+        warn_unused(report, "there is no mask", fields.mask_blur);
+    if (!starts) warn_unused(report, "there is no initial image", fields.resize_mode);
+}
+
+void set_models(const BodyFields& fields, GenerationRequest& request, Report& report) {
+    set(request.model, fields.model);
+    set(request.vae, fields.vae);
+    set(request.aesthetic_score, fields.aesthetic_score);
+    set(request.negative_aesthetic_score, fields.negative_aesthetic_score);
+    if (!fields.refiner) {
+        warn_unused(report, "there is no refiner", fields.refiner_strength);
+        set(request.denoising_start, fields.denoising_start);
+        set(request.denoising_end, fields.denoising_end);
+        return;
+    }
+    RefinerRequest refiner;
+    refiner.model = fields.refiner->value;
+    set(refiner.switch_at, fields.denoising_end);
+    if (fields.refiner_strength) {
+        refiner.strength = fields.refiner_strength->value;
+        warn_unused(report, "refiner_strength makes the refiner a pass of its own", fields.denoising_end);
+    }
+    set(request.denoising_start, fields.denoising_start);
+    request.refiner = std::move(refiner);
 }
 
 // One that was sent, or a drawn one, which fits an int32 together with those of a whole batch.
@@ -136,6 +186,20 @@ void BodyFields::fill_from(const BodyFields& others, Report* report) {
     fill(prompt_weighting, others.prompt_weighting, report);
     fill(clip_skip, others.clip_skip, report);
     fill(model, others.model, report);
+    fill(vae, others.vae, report);
+    fill(refiner, others.refiner, report);
+    fill(refiner_strength, others.refiner_strength, report);
+    fill(denoising_start, others.denoising_start, report);
+    fill(denoising_end, others.denoising_end, report);
+    fill(aesthetic_score, others.aesthetic_score, report);
+    fill(negative_aesthetic_score, others.negative_aesthetic_score, report);
+    fill(init_image, others.init_image, report);
+    fill(mask_image, others.mask_image, report);
+    fill(mask_blur, others.mask_blur, report);
+    fill(resize_mode, others.resize_mode, report);
+    fill(pag_scale, others.pag_scale, report);
+    fill(free_u, others.free_u, report);
+    fill(vae_tiling, others.vae_tiling, report);
     fill(width, others.width, report);
     fill(height, others.height, report);
     fill(steps, others.steps, report);
@@ -178,17 +242,18 @@ GenerationRequest complete(const BodyFields& fields, StartFrom start, const std:
     set(request.negative_prompt_2, fields.negative_prompt_2);
     set(request.prompt_weighting, fields.prompt_weighting);
     set(request.clip_skip, fields.clip_skip);
-    set(request.model, fields.model);
     set(request.width, fields.width);
     set(request.height, fields.height);
-    set(request.steps, fields.steps);
-    set(request.guidance_scale, fields.guidance_scale);
+    if (fields.steps) request.steps = static_cast<int>(fields.steps->value);
+    if (fields.guidance_scale) request.guidance_scale = fields.guidance_scale->value;
+    set(request.vae_tiling, fields.vae_tiling);
+    set_models(fields, request, report);
     set(request.batch_size, fields.batch_size);
     set(request.save_path, fields.save_path);
     set(request.return_image_data, fields.return_image_data);
     request.seed = seed_or_drawn(fields);
     set_sampling(fields, request, report);
-    set_strength(fields, start, request, report);
+    set_picture(fields, start, request, report);
     set_guidance(fields, request, report);
     set_sizes(fields, request);
     if (fields.precision)

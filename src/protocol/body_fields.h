@@ -23,6 +23,20 @@ struct BodyFields {
     std::optional<Field<bool>> prompt_weighting;
     std::optional<Field<std::int64_t>> clip_skip;
     std::optional<Field<std::string>> model;
+    std::optional<Field<std::string>> vae;
+    std::optional<Field<std::string>> refiner;
+    std::optional<Field<double>> refiner_strength;
+    std::optional<Field<double>> denoising_start;
+    std::optional<Field<double>> denoising_end;
+    std::optional<Field<double>> aesthetic_score;
+    std::optional<Field<double>> negative_aesthetic_score;
+    std::optional<Field<std::string>> init_image;
+    std::optional<Field<std::string>> mask_image;
+    std::optional<Field<double>> mask_blur;
+    std::optional<Field<std::string>> resize_mode;
+    std::optional<Field<double>> pag_scale;
+    std::optional<Field<FreeUFactors>> free_u;
+    std::optional<Field<bool>> vae_tiling;
     std::optional<Field<std::int64_t>> width;
     std::optional<Field<std::int64_t>> height;
     std::optional<Field<std::int64_t>> steps;
@@ -55,8 +69,8 @@ struct BodyFields {
     void fill_from(const BodyFields& others, Report* report);
 };
 
-// What a generation means by a strength: without an initial picture it changes nothing.
-enum class StartFrom { kNoise, kPicture };
+// What a generation starts from where it names no picture: noise, or what the stage before it made.
+enum class StartFrom { kNoise, kStage };
 
 // The request with every default in its place and the seed drawn, if none is set. What is wrong is reported,
 // and the request is then not to be used. `pointer` is where the body stands.
@@ -65,6 +79,8 @@ GenerationRequest complete(const BodyFields& fields, StartFrom start, const std:
 
 // Understands a scheduler's name [scheduler_field.cpp].
 std::optional<SchedulerChoice> read_scheduler(const Field<std::string>& name, Report& report);
+// A picture that is still to be read [image_field.cpp].
+ImageSource read_image_field(const Field<std::string>& field, Report& report);
 // Accepts this worker's device only [device_field.cpp].
 void check_device(const Field<std::string>& device, Report& report);
 

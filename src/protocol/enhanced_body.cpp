@@ -42,6 +42,9 @@ BodyFields read_conditioning(const Members& conditioning) {
     fields.prompt_refused = conditioning.refused("Prompt");
     fields.negative_prompt = conditioning.text("NegativePrompt");
     fields.strength = conditioning.number("Img2ImgStrength");
+    fields.init_image = conditioning.text("InitImage");
+    fields.mask_image = conditioning.text("InpaintMask");
+    fields.mask_blur = conditioning.number("MaskBlur");
     return fields;
 }
 
@@ -49,7 +52,10 @@ BodyFields read_the_rest(const Members& body) {
     BodyFields fields;
     fields.model = body.object("Model").text("Base");
     if (!fields.model) fields.model = body.text("Model");
+    fields.refiner = body.object("Model").text("Refiner");
+    fields.vae = body.object("Model").text("Vae");
     fields.precision = body.object("Performance").text("Dtype");
+    fields.vae_tiling = body.object("Performance").flag("VaeTiling");
     fields.device = body.object("Performance").text("Device");
     fields.save_path = body.object("Output").text("SavePath");
     fields.format = body.object("Output").text("Format");

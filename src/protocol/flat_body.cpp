@@ -1,6 +1,32 @@
 #include "protocol/bodies.h"
 
 namespace sdxl {
+namespace {
+
+// true takes the factors for SDXL, an object sets some of them.
+std::optional<Field<FreeUFactors>> read_free_u(const Members& body) {
+    if (const auto on = body.flag("freeu")) {
+        if (!on->value) return std::nullopt;
+        return Field<FreeUFactors>{{}, on->pointer};
+    }
+    const Members factors = body.object("freeu");
+    FreeUFactors read;
+    std::string pointer;
+    const auto take = [&](const char* name, double& factor) {
+        const auto field = factors.number(name);
+        if (!field) return;
+        factor = field->value;
+        pointer = factors.pointer();
+    };
+    take("b1", read.b1);
+    take("b2", read.b2);
+    take("s1", read.s1);
+    take("s2", read.s2);
+    if (pointer.empty()) return std::nullopt;
+    return Field<FreeUFactors>{read, pointer};
+}
+
+}  // namespace
 
 BodyFields read_flat_body(const Members& body) {
     BodyFields fields;
@@ -12,6 +38,20 @@ BodyFields read_flat_body(const Members& body) {
     fields.prompt_weighting = body.flag("prompt_weighting");
     fields.clip_skip = body.integer("clip_skip");
     fields.model = body.text("model_name");
+    fields.vae = body.text("vae_model");
+    fields.refiner = body.text("refiner_model");
+    fields.refiner_strength = body.number("refiner_strength");
+    fields.denoising_start = body.number("denoising_start");
+    fields.denoising_end = body.number("denoising_end");
+    fields.aesthetic_score = body.number("aesthetic_score");
+    fields.negative_aesthetic_score = body.number("negative_aesthetic_score");
+    fields.init_image = body.text("init_image");
+    fields.mask_image = body.text("mask_image");
+    fields.mask_blur = body.number("mask_blur");
+    fields.resize_mode = body.text("resize_mode");
+    fields.pag_scale = body.number("pag_scale");
+    fields.free_u = read_free_u(body);
+    fields.vae_tiling = body.flag("vae_tiling");
     fields.width = body.integer("width");
     fields.height = body.integer("height");
     fields.steps = body.integer("steps");

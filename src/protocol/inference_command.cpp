@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "protocol/commands.h"
+#include "protocol/key_names.h"
 
 namespace sdxl {
 namespace {
@@ -18,7 +19,27 @@ void warn_unused(const CommandInput& input, std::string_view list, std::string_v
         report.warn(pointer, std::string("has no effect: ") + std::string(why));
 }
 
+// img2img and inpaint say what must be there.
+void require_pictures(const CommandInput& input, const BodyFields& fields, Report& report) {
+    if (input.envelope != EnvelopeKind::kMethod) return;
+    const bool inpaint = same_name(input.reply.command, "inpaint");
+    if (!inpaint && !same_name(input.reply.command, "img2img")) return;
+    const std::string& pointer = input.levels.back().sent.pointer;
+    if (!fields.init_image) report.missing("expected an initial image (init_image), found none", pointer);
+    if (inpaint && !fields.mask_image) report.missing("expected a mask (mask_image), found none", pointer);
+}
+
 }  // namespace
+
+void check_alone(const BodyFields& fields, Report& report) {
+    if (fields.denoising_start && fields.denoising_start->value > 0)
+        report.warn(fields.denoising_start->pointer, "has no effect: no stage before this one left its latents");
+    if (!fields.refiner && fields.denoising_end && fields.denoising_end->value < 1)
+        report.error(ErrorCode::kInvalidRequest,
+                     "expected a refiner_model, or a stage behind this one, that takes the noise away which this "
+                     "leaves in the picture; found none",
+                     fields.denoising_end->pointer);
+}
 
 Command read_inference(const CommandInput& input, Report& report) {
     BodyFields fields = read_fields(input, report);
@@ -37,7 +58,9 @@ Command read_inference(const CommandInput& input, Report& report) {
         innermost(input, report, [](const Members& members) { return members.integer("size"); });
     if (size)
         report.warn(size->pointer, "has no effect: type is 'inference'; batch_size says how many pictures");
+    require_pictures(input, fields, report);
     GenerationRequest request = complete(fields, StartFrom::kNoise, input.levels.back().sent.pointer, report);
+    check_alone(fields, report);
     request.id = input.reply.id;
     return request;
 }

@@ -39,7 +39,12 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
             {"timestep_spacing", timestep_spacing_name(result.timestep_spacing)},
             {"rng", rng_name(result.rng)},
             {"model_info",
-             {{"base_model", result.base_model}, {"refiner_model", nullptr}, {"vae_model", nullptr}}}};
+             {{"base_model", result.base_model},
+              {"refiner_model", or_null(result.refiner_model)},
+              {"vae_model", or_null(result.vae_model)},
+              {"variant", result.model_variant}}}};
+        if (!result.refiner_model.empty()) metadata["refiner_steps"] = result.refiner_steps;
+        if (result.strength) metadata["strength"] = *result.strength;
         images.push_back(
             {{"image_path", or_null(image.path)},
              {"image_data", to.image_data ? OrderedJson(encode_base64(image.encoded)) : OrderedJson(nullptr)},

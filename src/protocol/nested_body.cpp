@@ -5,7 +5,10 @@ namespace sdxl {
 // prompt, negative_prompt, model_name and scheduler stand beside the objects, where the flat body has them.
 BodyFields read_nested_body(const Members& body) {
     BodyFields fields;
-    fields.model = body.object("models").text("base");
+    const Members models = body.object("models");
+    fields.model = models.text("base");
+    fields.refiner = models.text("refiner");
+    fields.vae = models.text("vae");
 
     const Members hyper = body.object("hyperparameters");
     fields.steps = hyper.integer("num_inference_steps");
@@ -26,6 +29,7 @@ BodyFields read_nested_body(const Members& body) {
 
     fields.batch_size = body.object("batch").integer("size");
     fields.precision = body.object("precision").text("dtype");
+    fields.vae_tiling = body.object("precision").flag("vae_tiling");
     return fields;
 }
 

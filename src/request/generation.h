@@ -25,6 +25,35 @@ struct SizeConditioning {
     std::array<int, 2> target{};    // [height, width]; {0, 0}: the picture's own
 };
 
+// A picture that a host sent: a file, or its bytes. It is read when the request runs.
+struct ImageSource {
+    std::string path;
+    std::shared_ptr<const std::vector<std::uint8_t>> bytes;  // in place of a path
+    std::string pointer;                                     // where the request says so, for errors
+
+    explicit operator bool() const { return bytes != nullptr || !path.empty(); }
+};
+
+// A picture as diffusion sees it: torch's order [4, height, width], on the scale of the UNet.
+struct Latents {
+    int height = 0;
+    int width = 0;
+    std::vector<float> values;
+};
+
+// A second model for the last part of the steps, or for a pass of its own over what the first one made.
+struct RefinerRequest {
+    std::string model;
+    double switch_at = 0.8;          // the part of the noise schedule after which it takes over
+    std::optional<double> strength;  // instead: image to image over the finished latents
+};
+
+// Of the backbone and of the skips, in the first and the second stage up. What its authors found for SDXL.
+struct FreeUFactors {
+    double b1 = 1.3, b2 = 1.4, s1 = 0.9, s2 = 0.2;
+    bool operator==(const FreeUFactors&) const = default;
+};
+
 struct GenerationRequest {
     std::string prompt;
     std::string negative_prompt;
@@ -36,10 +65,14 @@ struct GenerationRequest {
     std::string
         model;  // a path, a name under the models folder, or a hub id; "" means the one that is loaded
 
-    int width = 1024;             // pixels, 64..4096, divisible by 8
-    int height = 1024;            // pixels, 64..4096, divisible by 8
-    int steps = 30;               // 1..500
-    double guidance_scale = 7.0;  // 0..50; at most 1 means no guidance
+    std::string vae;  // in place of the model's own: as `model`, also a file with nothing but a VAE
+
+    int width = 1024;                      // pixels, 64..4096, divisible by 8
+    int height = 1024;                     //
+    bool size_of_image = false;            // those of the initial image instead, as near as they can be,
+    double size_scale = 1;                 // times this
+    std::optional<int> steps;              // 1..500; absent: what the model wants
+    std::optional<double> guidance_scale;  // 0..50; at most 1 means no guidance; absent: what the model wants
     std::uint64_t seed = 0;
     RngKind rng = RngKind::kCpu;
     int batch_size = 1;  // 1..64; picture i has seed + i
@@ -53,30 +86,53 @@ struct GenerationRequest {
 
     // Lin et al. 2023, section 3.4: 0 leaves guidance as it is.
     double guidance_rescale = 0;
+    // Perturbed-attention guidance (Ahn et al. 2024) on top of it: 0 is off; costs another pass of the model.
+    double pag_scale = 0;
+    std::optional<FreeUFactors> free_u;  // Si et al. 2023
     // Guidance applies in this part of the calls of the model; outside it only the prompt's half is computed.
     double guidance_start = 0;
     double guidance_end = 1;
 
     SizeConditioning sizes, negative_sizes;
 
-    // Image to image: the picture that the first noise is laid over, width x height pixels; null starts from
-    // noise alone. Of `steps` steps the last `strength` part is made: round down, as diffusers does.
-    std::shared_ptr<const Image> init_image;
+    // Image to image: the picture that the first noise is laid over. Of `steps` steps the last `strength` part
+    // is made, rounded down as diffusers does; a strength of 1 starts from noise alone.
+    ImageSource init_image;
     double strength = 1.0;  // 0..1
+    ResizeMode resize_mode = ResizeMode::kStretch;
+    // Inpainting: white where the picture is redrawn. The border that a padded picture got is redrawn, too.
+    ImageSource mask_image;
+    double mask_blur = 0;  // pixels, the standard deviation of the blur
 
+    std::optional<RefinerRequest> refiner;
+    // The part of the noise schedule that this request makes: an end below 1 leaves noise for another model, a
+    // start above 0 takes up such latents.
+    double denoising_start = 0;
+    double denoising_end = 1;
+    double aesthetic_score = 6.0;  // for models that take one, the refiners
+    double negative_aesthetic_score = 2.5;
+
+    // What another stage made, in place of init_image: its pixels, or its latents.
+    std::shared_ptr<const Image> init_pixels;
+    std::shared_ptr<const Latents> init_latents;
+
+    bool vae_tiling = false;  // the VAE works piece by piece, also where memory would hold the whole
     Precision precision = Precision::kAuto;
 
     ImageFormat format = ImageFormat::kPng;
     std::string save_path;           // file to write, "" for <output-dir>/<request id or time>_<seed>.png
     bool return_image_data = false;  // also as base64 in the answer
-    bool keep_pixels = false;        // the result carries pixels; a file is written only to a save_path
+    // For another stage: the result carries pixels or latents; a file is written only to a save_path.
+    bool keep_pixels = false;
+    bool keep_latents = false;
     std::string id;                  // the host's request id, "" if it sent none
 };
 
 struct GeneratedImage {
     std::string path;                     // "" if no file was asked for
     std::vector<std::uint8_t> encoded;    // the file's bytes
-    std::shared_ptr<const Image> pixels;  // null unless the request said keep_pixels
+    std::shared_ptr<const Image> pixels;     // null unless the request said keep_pixels
+    std::shared_ptr<const Latents> latents;  // null unless the request said keep_latents
     std::uint64_t seed = 0;
     int width = 0;
     int height = 0;
@@ -94,6 +150,14 @@ struct GenerationResult {
     RngKind rng = RngKind::kCpu;
     bool prompt_weighting = false;  // a prompt had weights
     std::string base_model;         // path
+    std::string refiner_model;      // path, "" if none took part
+    std::string vae_model;          // path, "" if it was the model's own
+    std::string model_variant;      // "base", "turbo", ...: whose defaults filled in what the request left open
+    std::optional<double> strength;  // where there was something to start from
+    bool perturbed_attention = false;
+    bool free_u = false;
+    bool inpainted = false;          // there was a mask
+    int refiner_steps = 0;          // those of `steps` that the refiner made, or of its own pass
     std::string dtype;              // "bfloat16", "float32"
     std::string device_name;
     double total_seconds = 0;

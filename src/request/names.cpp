@@ -106,6 +106,12 @@ constexpr Name<PredictionType> kPredictions[] = {
     {"sample", PredictionType::kSample},
 };
 
+constexpr Name<ResizeMode> kResizeModes[] = {
+    {"stretch", ResizeMode::kStretch},
+    {"crop", ResizeMode::kCrop},
+    {"pad", ResizeMode::kPad},
+};
+
 constexpr Name<RngKind> kRngs[] = {
     {"cpu", RngKind::kCpu},
     {"philox", RngKind::kPhilox},
@@ -262,6 +268,22 @@ std::optional<ImageFormat> parse_image_format(std::string_view name) {
 
 std::string_view image_format_name(ImageFormat) {
     return "png";
+}
+
+std::optional<ResizeMode> parse_resize_mode(std::string_view name) {
+    return find<ResizeMode>(kResizeModes, name);
+}
+
+std::string_view resize_mode_name(ResizeMode mode) {
+    switch (mode) {
+        case ResizeMode::kStretch:
+            return "stretch";
+        case ResizeMode::kCrop:
+            return "crop";
+        case ResizeMode::kPad:
+            return "pad";
+    }
+    return "";
 }
 
 std::optional<Precision> parse_precision(std::string_view name) {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "image/resize.h"
+
 namespace sdxl {
 
 // Samplers, each with its class in diffusers unless that is its name already. Four of them are
@@ -73,6 +75,9 @@ std::optional<RngKind> parse_rng(std::string_view name);
 std::string_view rng_name(RngKind rng);
 std::optional<ImageFormat> parse_image_format(std::string_view name);
 std::string_view image_format_name(ImageFormat format);
+// "stretch", "crop", "pad"
+std::optional<ResizeMode> parse_resize_mode(std::string_view name);
+std::string_view resize_mode_name(ResizeMode mode);
 // "fp16" and "float16" mean the device's best 16-bit type (kBF16 on the CPU).
 std::optional<Precision> parse_precision(std::string_view name);
 std::string_view precision_name(Precision precision);

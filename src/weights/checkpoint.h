@@ -40,6 +40,8 @@ struct Checkpoint {
     ComponentConfigs configs;
     std::optional<std::filesystem::path> tokenizer_dir;
     std::optional<std::filesystem::path> tokenizer_2_dir;
+    // A single file's own; of a folder, the texts in its model_index.json that name it ("_name_or_path").
+    std::map<std::string, std::string> metadata;
     bool force_zeros_for_empty_prompt = true;
     bool v_prediction = false;          // the UNet predicts v rather than the noise
     bool zero_terminal_snr = false;     // trained to start from pure noise

@@ -84,6 +84,11 @@ class FolderReader {
         return found != index_.end() && found->is_boolean() ? found->get<bool>() : otherwise;
     }
 
+    std::string text(const std::string& name) const {
+        const auto found = index_.find(name);
+        return found != index_.end() && found->is_string() ? found->get<std::string>() : "";
+    }
+
     const IgnoredTensors& ignored() const { return ignored_; }
 
   private:
@@ -133,6 +138,8 @@ Checkpoint read_diffusers_folder(const fs::path& folder) {
     checkpoint.tokenizer_dir = reader.tokenizer("tokenizer");
     checkpoint.tokenizer_2_dir = reader.tokenizer("tokenizer_2");
     checkpoint.force_zeros_for_empty_prompt = reader.flag("force_zeros_for_empty_prompt", true);
+    if (const std::string name = reader.text("_name_or_path"); !name.empty())
+        checkpoint.metadata["_name_or_path"] = name;
     finish_checkpoint(checkpoint, reader.ignored());
     return checkpoint;
 }

@@ -134,7 +134,9 @@ Checkpoint read_single_file(const FileTensors& tensors, const std::map<std::stri
     for (const auto& [name, tensor] : tensors) reader.take(name, tensor);
     const auto prediction = metadata.find("modelspec.prediction_type");
     if (prediction != metadata.end() && prediction->second.starts_with("v")) checkpoint.v_prediction = true;
+    checkpoint.metadata = metadata;
     finish_checkpoint(checkpoint, reader.ignored());
+    if (checkpoint.kind == ModelKind::kRefiner) checkpoint.force_zeros_for_empty_prompt = false;
     return checkpoint;
 }
 

@@ -38,9 +38,11 @@ class StagesRun : public std::enable_shared_from_this<StagesRun> {
         result_.stages.push_back({name, std::get<GenerationResult>(std::move(*response))});
         auto& images = result_.stages.back().result.images;
         if (index + 1 < stages_.size()) {
-            if (images.empty() || !images.front().pixels)
+            if (images.empty() || (!images.front().pixels && !images.front().latents))
                 return done_(Error{ErrorCode::kInternal, "stage '" + name + "' made no picture", ""});
-            stages_[index + 1].request.init_image = std::exchange(images.front().pixels, nullptr);
+            GenerationRequest& next = stages_[index + 1].request;
+            next.init_pixels = std::exchange(images.front().pixels, nullptr);
+            next.init_latents = std::exchange(images.front().latents, nullptr);
         }
         begin_next();
     }

@@ -374,7 +374,7 @@ TEST_F(EngineTest, KeptPixelsFeedTheNextAndNeedNoFile) {
     EXPECT_EQ(made->images[0].path, "");
     EXPECT_EQ(files_in_output(), 0U);
     auto second = request();
-    second.init_image = made->images[0].pixels;
+    second.init_pixels = made->images[0].pixels;
     second.strength = 0.5;
     const auto next = generate(second);
     ASSERT_TRUE(next.ok()) << next.error().message;

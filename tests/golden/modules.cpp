@@ -264,12 +264,16 @@ void Checks::check_run() {
     const auto extents = expected_.extents("run.noise");
     request.width = static_cast<int>(extents.width * 8);
     request.height = static_cast<int>(extents.height * 8);
-    const sdxl::Conditioning conditioning{condition(*model_.unet), {}, false, {}};
-    sdxl::SdxlGeneration generation(model_, request, 0);
-    generation.prepare(ctx_, model_, expected_.values("run.noise"));
-    while (!generation.done()) generation.step(ctx_, model_, conditioning);
-    compare("run.latent", generation.latents(), device_.limits.run_latent);
-    const Values pixels = generation.finish(ctx_, model_);  // [H, W, 3]
+    sdxl::Conditioning conditioning(expected_.values("text.context"), expected_.values("text.pooled"),
+                                    expected_.values("unet.time_ids"), expected_.view("text.context").shape[1],
+                                    /*guidance=*/true);
+    sdxl::SdxlGeneration generation(model_, request, {}, 0);
+    generation.prepare(ctx_, *model_.vae, std::nullopt, expected_.values("run.noise"));
+    sdxl::SdxlGeneration* one = &generation;
+    while (!generation.done()) sdxl::step_together(ctx_, model_, conditioning, std::span(&one, 1));
+    compare("run.latent", generation.latents().values, device_.limits.run_latent);
+    Values pixels = model_.vae->decode(ctx_, generation.latents());  // [H, W, 3] in -1..1
+    for (float& value : pixels) value = std::clamp(value / 2.F + 0.5F, 0.F, 1.F);
     const Values image = sdxl::ops::nhwc_to_nchw(pixels, expected_.extents("run.image"));
     report("run.image", "max_abs", largest_difference(image, expected_.values("run.image")),
            device_.limits.run_image);
@@ -278,8 +282,8 @@ void Checks::check_run() {
 void Checks::check_vae() {
     const auto config = sdxl::detect_vae_config(checkpoint_.vae);
     if (!checkpoint_.configs.vae.empty()) sdxl::check_against_json(config, checkpoint_.configs.vae);
-    model_.vae = std::make_unique<sdxl::AutoencoderKL>(load_, checkpoint_.vae, config);
-    const sdxl::AutoencoderKL& vae = *model_.vae;
+    model_.vae = std::make_shared<sdxl::VaeModel>(load_, checkpoint_.vae, checkpoint_.configs.vae);
+    const sdxl::AutoencoderKL vae(load_, checkpoint_.vae, config);
     const auto latents = vae.encode(ctx_, upload_picture("vae.image"));
     const Shape& shape = latents.shape;  // [N, h, w, C]
     const sdxl::ops::PictureExtents extents{shape[0], shape[3], shape[1], shape[2]};

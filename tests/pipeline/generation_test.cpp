@@ -1,61 +1,14 @@
 // A generation on the micro model: what the golden run does not say.
-#include "pipeline/generation.h"
-
-#include <gtest/gtest.h>
-
-#include <cmath>
 #include <limits>
 
-#include "backend/onednn/onednn_backend.h"
+#include "micro_model.h"
 #include "pipeline/latent_preview.h"
 
 namespace {
 
 using namespace sdxl;
 
-class GenerationTest : public testing::Test {
-  protected:
-    static void SetUpTestSuite() {
-        backend_ = make_onednn_backend().release();
-        const CancelToken token;
-        model_ = new std::shared_ptr(
-            load_sdxl_model(SDXL_FIXTURES "/micro", *backend_, DType::kF32, token, nullptr));
-    }
-    static void TearDownTestSuite() {
-        delete model_;
-        delete backend_;
-    }
-
-    static GenerationRequest request() {
-        GenerationRequest request;
-        request.prompt = "ab cd";
-        request.negative_prompt = "ef";
-        request.width = 128;
-        request.height = 96;
-        request.steps = 3;
-        request.guidance_scale = 5;
-        return request;
-    }
-
-    static std::vector<float> run(const GenerationRequest& request, std::uint64_t seed) {
-        const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
-        const Conditioning conditioning = make_conditioning(ctx, **model_, request);
-        SdxlGeneration generation(**model_, request, seed);
-        generation.prepare(ctx, **model_);
-        while (!generation.done()) generation.step(ctx, **model_, conditioning);
-        return generation.finish(ctx, **model_);
-    }
-
-    static double difference(const std::vector<float>& a, const std::vector<float>& b) {
-        double sum = 0;
-        for (std::size_t i = 0; i < a.size(); ++i)
-            sum += std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-        return sum / static_cast<double>(a.size());
-    }
-
-    static inline Backend* backend_ = nullptr;
-    static inline std::shared_ptr<const SdxlModel>* model_ = nullptr;
-};
+using GenerationTest = MicroModelTest;
 
 TEST_F(GenerationTest, SameSeedSamePictureToTheBit) {
     EXPECT_EQ(run(request(), 7), run(request(), 7));
@@ -186,19 +139,16 @@ TEST_F(GenerationTest, ClipSkipLeavesOutLayers) {
 }
 
 TEST_F(GenerationTest, AnotherGenerationInBetweenChangesNothing) {
-    const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
-    const auto alone = run(request(), 7);
-    const Conditioning conditioning = make_conditioning(ctx, **model_, request());
-    SdxlGeneration first(**model_, request(), 7);
-    SdxlGeneration second(**model_, request(), 99);
-    first.prepare(ctx, **model_);
-    second.prepare(ctx, **model_);
-    while (!first.done()) {
-        first.step(ctx, **model_, conditioning);
-        second.step(ctx, **model_, conditioning);
-    }
-    second.finish(ctx, **model_);
-    EXPECT_EQ(first.finish(ctx, **model_), alone);
+    const auto alone = run_latents(request(), 7).values;
+    Conditioning conditioning = condition(request());
+    SdxlGeneration first(model(), request(), {}, 7);
+    SdxlGeneration second(model(), request(), {}, 99);
+    first.prepare(context(), *model().vae);
+    second.prepare(context(), *model().vae);
+    while (!first.done())
+        for (SdxlGeneration* one : {&first, &second})
+            EXPECT_TRUE(step_together(context(), model(), conditioning, std::span(&one, 1)));
+    EXPECT_EQ(first.latents().values, alone);
 }
 
 TEST_F(GenerationTest, OddLatentSizes) {
@@ -209,58 +159,26 @@ TEST_F(GenerationTest, OddLatentSizes) {
 }
 
 TEST_F(GenerationTest, TooLongPromptSaysSo) {
-    const Context ctx{*backend_, DType::kF32, nullptr, nullptr};
     auto other = request();
     for (int i = 0; i < 2000; ++i) other.prompt += " word";
-    const Conditioning conditioning = make_conditioning(ctx, **model_, other);
-    ASSERT_EQ(conditioning.warnings.size(), 1U);
-    EXPECT_EQ(conditioning.warnings[0].rfind("prompt: the last ", 0), 0U) << conditioning.warnings[0];
+    const auto warnings = condition(other).warnings();
+    ASSERT_EQ(warnings.size(), 1U);
+    EXPECT_EQ(warnings[0].rfind("prompt: the last ", 0), 0U) << warnings[0];
 }
 
 TEST_F(GenerationTest, CancelStopsInsideAStep) {
     CancelToken token;
-    const Context ctx{*backend_, DType::kF32, &token, nullptr};
-    const Conditioning conditioning = make_conditioning(ctx, **model_, request());
-    SdxlGeneration generation(**model_, request(), 7);
-    generation.prepare(ctx, **model_);
+    Conditioning conditioning = condition(request());
+    SdxlGeneration generation(model(), request(), {}, 7);
+    generation.prepare(context(), *model().vae);
     token.cancel();
     try {
-        generation.step(ctx, **model_, conditioning);
+        SdxlGeneration* one = &generation;
+        step_together(context(&token), model(), conditioning, std::span(&one, 1));
         FAIL() << "went on";
     } catch (const Failure& failure) {
         EXPECT_EQ(failure.error().code, ErrorCode::kCancelled);
     }
-}
-
-// A picture whose latents are decoded again is nearly itself.
-std::shared_ptr<const Image> some_image(const std::vector<float>& values, const GenerationRequest& request) {
-    return std::make_shared<Image>(to_image(values, request.width, request.height));
-}
-
-TEST_F(GenerationTest, StrengthZeroIsTheImageThroughTheVaeWhateverTheSteps) {
-    auto other = request();
-    other.init_image = some_image(run(request(), 7), request());
-    other.strength = 0;
-    const auto once = run(other, 1);
-    other.steps = 9;
-    EXPECT_EQ(run(other, 1), once);
-    other.prompt = "other";
-    EXPECT_EQ(run(other, 1), once);
-    // A strength makes steps, and those follow the prompt.
-    other.strength = 0.5;
-    EXPECT_GT(difference(run(other, 1), once), 1e-4);
-}
-
-TEST_F(GenerationTest, StrengthIsThePartOfTheStepsThatIsMade) {
-    auto other = request();
-    other.steps = 10;
-    other.init_image = some_image(run(request(), 7), request());
-    for (const auto& [strength, steps] : {std::pair{0.0, 0}, {0.3, 3}, {0.55, 5}, {1.0, 10}}) {
-        other.strength = strength;
-        EXPECT_EQ(SdxlGeneration(**model_, other, 1).calls(), steps) << strength;
-    }
-    other.width += 8;
-    EXPECT_THROW(SdxlGeneration(**model_, other, 1), Failure);
 }
 
 TEST(LatentPreview, IsThePictureOfTheFitAndNeverFailsOnBadNumbers) {
@@ -278,7 +196,7 @@ TEST(LatentPreview, IsThePictureOfTheFitAndNeverFailsOnBadNumbers) {
 }
 
 TEST(ToImage, RoundsToNearest) {
-    const Image image = to_image({0.F, 0.5F, 1.F, 0.25F, 0.75F, 0.999F}, 2, 1);
+    const Image image = to_image(std::vector<float>{-1.F, 0.F, 1.F, -0.5F, 0.5F, 7.F}, 2, 1);
     EXPECT_EQ(image.pixels, (std::vector<std::uint8_t>{0, 128, 255, 64, 191, 255}));
 }
 

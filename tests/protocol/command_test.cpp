@@ -72,13 +72,38 @@ TEST(Stages, FilesAndSizesOfThoseBeforeTheLast) {
                       "/data/stages/0/strength", "no effect"));
 }
 
+TEST(Stages, HandOnPicturesOrLatentsOfAnySize) {
+    const Message message = parse_message(inference(
+        R"({"prompt":"p","width":64,"stages":[{"denoising_end":0.8},{"model_name":"r"},{"scale":1.5,"strength":0.4},{"take_up":"latents","width":256}]})"));
+    const auto stages = stages_of(message).stages;
+    for (const auto& warning : message.warnings) ADD_FAILURE() << warning;
+    ASSERT_EQ(stages.size(), 4U);
+    EXPECT_TRUE(stages[0].request.keep_latents);
+    EXPECT_EQ(stages[0].request.denoising_end, 0.8);
+    EXPECT_EQ(stages[1].request.denoising_start, 0.8);
+    EXPECT_EQ(stages[1].request.model, "r");
+    EXPECT_TRUE(stages[1].request.keep_pixels);
+    EXPECT_TRUE(stages[2].request.size_of_image);
+    EXPECT_EQ(stages[2].request.size_scale, 1.5);
+    EXPECT_TRUE(stages[2].request.keep_latents);
+    EXPECT_FALSE(stages[3].request.size_of_image);
+    EXPECT_EQ(stages[3].request.width, 256);
+    EXPECT_FALSE(stages[3].request.keep_latents || stages[3].request.keep_pixels);
+    const Message odd = parse_message(inference(
+        R"({"prompt":"p","stages":[{"scale":2,"take_up":"image","denoising_start":0.5},{"scale":2,"height":64,"init_image":"x"}]})"));
+    EXPECT_EQ(odd.warnings.size(), 5U);
+}
+
 TEST(Stages, Refusals) {
     const auto line = [](const char* stages) {
         return inference(std::string(R"({"type":"multi_stage","prompt":"p","width":64,"stages":)") + stages +
                          "}");
     };
-    expect_error(line("[{},{\"width\":128}]"), ErrorCode::kUnsupported, "/data/stages/1/width", "64");
-    expect_error(line("[{},{\"height\":128}]"), ErrorCode::kUnsupported, "/data/stages/1/height", "1024");
+    expect_error(line("[{},{\"width\":65}]"), ErrorCode::kInvalidRequest, "/data/stages/1/width", "64");
+    expect_error(line("[{},{\"denoising_end\":0.5}]"), ErrorCode::kInvalidRequest, "/data/stages/1/denoising_end",
+                 "all noise");
+    expect_error(line("[{\"denoising_end\":0.5},{\"take_up\":\"image\"}]"), ErrorCode::kInvalidRequest,
+                 "/data/stages/1/take_up", "latents");
     expect_error(line("[{},{\"steps\":0}]"), ErrorCode::kInvalidRequest, "/data/stages/1/steps");
     expect_error(line("[{},7]"), ErrorCode::kInvalidRequest, "/data/stages/1", "an object");
     expect_error(line("[{},{},{},{},{},{},{},{},{}]"), ErrorCode::kInvalidRequest, "/data/stages",

@@ -26,8 +26,8 @@ std::string told(const Message& message) {
         out << message.command.error().message;
     } else if (const auto* request = std::get_if<GenerationRequest>(&*message.command)) {
         out << request->prompt << ' ' << request->negative_prompt << ' ' << request->model << ' '
-            << request->width << ' ' << request->height << ' ' << request->steps << ' '
-            << request->guidance_scale << ' ' << request->seed << ' ' << static_cast<int>(request->rng) << ' '
+            << request->width << ' ' << request->height << ' ' << request->steps.value_or(-1) << ' '
+            << request->guidance_scale.value_or(-1) << ' ' << request->seed << ' ' << static_cast<int>(request->rng) << ' '
             << request->batch_size << ' ' << static_cast<int>(request->precision) << ' ' << request->save_path
             << ' ' << request->return_image_data << ' ';
         tell(out, request->scheduler);
@@ -41,6 +41,15 @@ std::string told(const Message& message) {
             for (const auto* pair : {&sizes->original, &sizes->crop, &sizes->target})
                 out << ' ' << (*pair)[0] << ' ' << (*pair)[1];
         tell(out, request->timestep_spacing);
+        out << request->vae << ' ' << request->init_image.path << ' ' << request->mask_image.path << ' '
+            << request->strength << ' ' << static_cast<int>(request->resize_mode) << ' ' << request->mask_blur
+            << ' ' << request->denoising_start << ' ' << request->denoising_end << ' '
+            << request->aesthetic_score << ' ' << request->negative_aesthetic_score << ' '
+            << request->pag_scale << ' ' << request->vae_tiling << ' ' << request->size_of_image << ' ';
+        if (request->free_u) out << request->free_u->b1 << request->free_u->s2 << ' ';
+        if (request->refiner)
+            out << request->refiner->model << ' ' << request->refiner->switch_at << ' '
+                << request->refiner->strength.value_or(-1);
     } else if (const auto* load = std::get_if<ModelLoadRequest>(&*message.command)) {
         out << load->model << ' ' << load->id << ' ' << static_cast<int>(load->precision);
     } else if (const auto* unload = std::get_if<ModelUnloadRequest>(&*message.command)) {

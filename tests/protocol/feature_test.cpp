@@ -11,12 +11,6 @@ void expect_refused(const std::string& data, const std::string& pointer) {
 TEST(Features, FlatRefusals) {
     const std::pair<const char*, const char*> cases[] = {{"loras", R"([{"name":"x","weight":0.5}])"},
                                                          {"controlnets", R"([{"type":"canny"}])"},
-                                                         {"init_image", "\"a.png\""},
-                                                         {"mask_image", "\"a.png\""},
-                                                         {"refiner_model", "\"r\""},
-                                                         {"vae_model", "\"v\""},
-                                                         {"model_refiner", "\"r\""},
-                                                         {"model_vae", "\"v\""},
                                                          {"textual_inversions", "[\"t\"]"},
                                                          {"reference_images", "[\"a\"]"},
                                                          {"device", "\"cuda:0\""},
@@ -36,14 +30,10 @@ TEST(Features, FlatRefusals) {
 
 TEST(Features, EnhancedRefusals) {
     const std::tuple<const char*, const char*, const char*> cases[] = {
-        {"Model", "Refiner", "\"r\""},
-        {"Model", "Vae", "\"v\""},
         {"Model", "Tokenizer", "\"t\""},
         {"Model", "TextEncoder", "\"t\""},
         {"Model", "TextEncoder2", "\"t\""},
         {"Scheduler", "SnrWeighting", "true"},
-        {"Conditioning", "InitImage", "\"i\""},
-        {"Conditioning", "InpaintMask", "\"i\""},
         {"Conditioning", "LoRAs", R"([{"ModelPath":"l"}])"},
         {"Conditioning", "ControlNets", R"([{"Type":"canny"}])"},
         {"Conditioning", "TextualInversions", "[\"t\"]"},
@@ -64,7 +54,6 @@ TEST(Features, EnhancedRefusals) {
 TEST(Features, NestedRefusals) {
     expect_refused(R"({"prompt":"p","lora":{"enabled":true,"models":[{"name":"x"}]}})", "/data/lora");
     expect_refused(R"({"prompt":"p","controlnet":{"enabled":true,"type":"canny"}})", "/data/controlnet");
-    expect_refused(R"({"prompt":"p","models":{"base":"b","vae":"v"}})", "/data/models/vae");
     expect_refused(R"({"prompt":"p","output":{"upscale":{"enabled":true,"factor":2}}})",
                    "/data/output/upscale");
 }

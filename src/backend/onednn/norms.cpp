@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -68,39 +69,69 @@ Moments moments(const T* x, const std::vector<float>& pivot, std::int64_t rows) 
     return std::move(partial[0]);
 }
 
-// Per-channel factors so that y = x * scale + bias.
-struct Affine {
-    std::vector<float> scale, bias;
-};
-
-Affine affine(const Moments& moments, const std::vector<float>& pivot, const float* gamma, const float* beta,
-              const float* shift, int groups, float eps, std::int64_t rows) {
+// Mean and variance of each group, of x + shift.
+GroupMoments by_group(const Moments& moments, const std::vector<float>& pivot, const float* shift, int groups,
+                      std::int64_t rows) {
     const std::size_t channels = pivot.size();
     const std::size_t size = channels / static_cast<std::size_t>(groups);
     const auto count = static_cast<double>(rows);
-    const auto offset = [&](std::size_t c) { return shift != nullptr ? static_cast<double>(shift[c]) : 0.0; };
-    Affine result{std::vector<float>(channels), std::vector<float>(channels)};
+    // Leads from the pivot to the value.
+    const auto offset = [&](std::size_t c) {
+        return static_cast<double>(pivot[c]) + (shift != nullptr ? static_cast<double>(shift[c]) : 0.0);
+    };
+    GroupMoments result;
     for (std::size_t first = 0; first < channels; first += size) {
         double sum = 0;
-        for (std::size_t c = first; c < first + size; ++c)
-            sum += moments.sum[c] + count * (static_cast<double>(pivot[c]) + offset(c));
+        for (std::size_t c = first; c < first + size; ++c) sum += moments.sum[c] + count * offset(c);
         const double mean = sum / (count * static_cast<double>(size));
         double square = 0;
         for (std::size_t c = first; c < first + size; ++c) {
             // sum of (v + d)^2 over rows, where v is what was summed and d leads from the pivot to the
             // group's mean
-            const double d = static_cast<double>(pivot[c]) + offset(c) - mean;
+            const double d = offset(c) - mean;
             square += moments.square[c] + 2 * d * moments.sum[c] + count * d * d;
         }
-        const double variance = std::max(0.0, square / (count * static_cast<double>(size)));
-        const double rstd = 1.0 / std::sqrt(variance + static_cast<double>(eps));
-        for (std::size_t c = first; c < first + size; ++c) {
-            const double scale = static_cast<double>(gamma[c]) * rstd;
-            result.scale[c] = static_cast<float>(scale);
-            result.bias[c] = static_cast<float>(static_cast<double>(beta[c]) + (offset(c) - mean) * scale);
-        }
+        result.mean.push_back(mean);
+        result.variance.push_back(std::max(0.0, square / (count * static_cast<double>(size))));
     }
     return result;
+}
+
+// Per-channel factors so that y = x * scale + bias.
+struct Affine {
+    std::vector<float> scale, bias;
+};
+
+// `mean` and `variance` of the groups of one entry.
+Affine affine(std::span<const double> mean, std::span<const double> variance, const float* gamma,
+              const float* beta, const float* shift, std::size_t channels, float eps) {
+    const std::size_t size = channels / mean.size();
+    Affine result{std::vector<float>(channels), std::vector<float>(channels)};
+    for (std::size_t c = 0; c < channels; ++c) {
+        const double rstd = 1.0 / std::sqrt(variance[c / size] + static_cast<double>(eps));
+        const double scale = static_cast<double>(gamma[c]) * rstd;
+        const double offset = shift != nullptr ? static_cast<double>(shift[c]) : 0.0;
+        result.scale[c] = static_cast<float>(scale);
+        result.bias[c] = static_cast<float>(static_cast<double>(beta[c]) + (offset - mean[c / size]) * scale);
+    }
+    return result;
+}
+
+template <class T>
+void apply(const Affine& factors, bool silu, const T* from, T* to, std::int64_t rows, std::int64_t width) {
+    parallel_ranges(rows, 16, [&](std::int64_t begin, std::int64_t end) {
+        scale_bias_rows(from + begin * width, factors.scale.data(), factors.bias.data(), silu,
+                        to + begin * width, end - begin, width);
+    });
+}
+
+// Calls `work` with a null pointer of x's element type.
+template <class Work>
+void with_type(const Tensor& x, Work work) {
+    if (x.dtype() == DType::kBF16)
+        work(static_cast<bf16_bits*>(nullptr));
+    else
+        work(static_cast<float*>(nullptr));
 }
 
 template <class T>
@@ -110,15 +141,11 @@ void run(const Tensor& x, const float* gamma, const float* beta, int groups, flo
     const std::int64_t rows = x.shape().rows() / x.dim(0);
     for (std::int64_t item = 0; item < x.dim(0); ++item) {
         const T* from = x.data<T>() + item * rows * width;
-        T* to = y.data<T>() + item * rows * width;
         const float* item_shift = shift != nullptr ? shift + item * width : nullptr;
         const std::vector<float> pivot = first_row(from, width);
-        const Affine factors =
-            affine(moments(from, pivot, rows), pivot, gamma, beta, item_shift, groups, eps, rows);
-        parallel_ranges(rows, 16, [&](std::int64_t begin, std::int64_t end) {
-            scale_bias_rows(from + begin * width, factors.scale.data(), factors.bias.data(), silu,
-                            to + begin * width, end - begin, width);
-        });
+        const GroupMoments known = by_group(moments(from, pivot, rows), pivot, item_shift, groups, rows);
+        apply(affine(known.mean, known.variance, gamma, beta, item_shift, pivot.size(), eps), silu, from,
+              y.data<T>() + item * rows * width, rows, width);
     }
 }
 
@@ -126,10 +153,38 @@ void run(const Tensor& x, const float* gamma, const float* beta, int groups, flo
 
 void group_norm(const Tensor& x, const float* gamma, const float* beta, int groups, float eps, bool silu,
                 const float* shift, const Tensor& y) {
-    if (x.dtype() == DType::kBF16) {
-        run<bf16_bits>(x, gamma, beta, groups, eps, silu, shift, y);
-    } else {
-        run<float>(x, gamma, beta, groups, eps, silu, shift, y);
+    with_type(x, [&]<class T>(T*) { run<T>(x, gamma, beta, groups, eps, silu, shift, y); });
+}
+
+GroupMoments group_moments(const Tensor& x, int groups) {
+    const std::int64_t rows = x.shape().rows() / x.dim(0);
+    GroupMoments all;
+    with_type(x, [&]<class T>(T*) {
+        for (std::int64_t item = 0; item < x.dim(0); ++item) {
+            const T* from = x.data<T>() + item * rows * x.dim(-1);
+            const std::vector<float> pivot = first_row(from, x.dim(-1));
+            const GroupMoments one = by_group(moments(from, pivot, rows), pivot, nullptr, groups, rows);
+            all.mean.insert(all.mean.end(), one.mean.begin(), one.mean.end());
+            all.variance.insert(all.variance.end(), one.variance.begin(), one.variance.end());
+        }
+    });
+    return all;
+}
+
+void group_norm_by(const Tensor& x, const float* gamma, const float* beta, const GroupMoments& moments,
+                   float eps, bool silu, const Tensor& y) {
+    const std::int64_t width = x.dim(-1);
+    const std::int64_t rows = x.shape().rows() / x.dim(0);
+    const std::size_t groups = moments.mean.size() / static_cast<std::size_t>(x.dim(0));
+    for (std::int64_t item = 0; item < x.dim(0); ++item) {
+        const std::size_t first = static_cast<std::size_t>(item) * groups;
+        const Affine factors = affine(std::span(moments.mean).subspan(first, groups),
+                                      std::span(moments.variance).subspan(first, groups), gamma, beta, nullptr,
+                                      static_cast<std::size_t>(width), eps);
+        with_type(x, [&]<class T>(T*) {
+            apply(factors, silu, x.data<T>() + item * rows * width, y.data<T>() + item * rows * width, rows,
+                  width);
+        });
     }
 }
 

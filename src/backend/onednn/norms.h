@@ -1,6 +1,7 @@
 // Group normalisation over channels-last activations, on all cores.
 #pragma once
 
+#include "backend/backend.h"
 #include "tensor/tensor.h"
 
 namespace sdxl::onednn {
@@ -10,5 +11,10 @@ namespace sdxl::onednn {
 // activation.
 void group_norm(const Tensor& x, const float* gamma, const float* beta, int groups, float eps, bool silu,
                 const float* shift, const Tensor& y);
+
+GroupMoments group_moments(const Tensor& x, int groups);
+// The second pass alone.
+void group_norm_by(const Tensor& x, const float* gamma, const float* beta, const GroupMoments& moments,
+                   float eps, bool silu, const Tensor& y);
 
 }  // namespace sdxl::onednn

@@ -209,6 +209,16 @@ class OnednnBackend final : public Backend {
         return result;
     }
 
+    GroupMoments group_moments(const Tensor& x, int groups) override {
+        return onednn::group_moments(x, groups);
+    }
+    Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta, const GroupMoments& moments,
+                         float eps, bool silu) override {
+        Tensor result = empty(x.shape(), x.dtype());
+        onednn::group_norm_by(x, gamma.data<float>(), beta.data<float>(), moments, eps, silu, result);
+        return result;
+    }
+
     Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) override {
         Tensor result = empty(x.shape(), x.dtype());
         const std::int64_t width = x.dim(-1);

@@ -74,6 +74,43 @@ Tensor group_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, int 
     return y;
 }
 
+GroupMoments group_moments(const Tensor& x, int groups) {
+    const std::int64_t batch = x.dim(0), channels = x.dim(-1), width = channels / groups;
+    const std::int64_t rows = x.shape().rows() / batch;
+    GroupMoments result;
+    std::vector<double> values(static_cast<std::size_t>(rows * width));
+    for (std::int64_t n = 0; n < batch; ++n) {
+        for (std::int64_t first = 0; first < channels; first += width) {
+            for (std::int64_t i = 0; i < rows * width; ++i)
+                values[i] = static_cast<double>(row_of(x, n * rows + i / width)[first + i % width]);
+            const Moments moments = moments_of(values);
+            result.mean.push_back(moments.mean);
+            result.variance.push_back(moments.variance);
+        }
+    }
+    return result;
+}
+
+Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta, const GroupMoments& moments,
+                     float eps, bool silu) {
+    Tensor y = make_host_tensor(x.shape(), DType::kF32);
+    const std::int64_t batch = x.dim(0), channels = x.dim(-1);
+    const auto groups = static_cast<std::int64_t>(moments.mean.size()) / batch;
+    const std::int64_t rows = x.shape().rows() / batch;
+    for (std::int64_t row = 0; row < batch * rows; ++row) {
+        for (std::int64_t c = 0; c < channels; ++c) {
+            const auto group = static_cast<std::size_t>(row / rows * groups + c / (channels / groups));
+            const double scale = 1.0 / std::sqrt(moments.variance[group] + static_cast<double>(eps));
+            const double normed = (static_cast<double>(row_of(x, row)[c]) - moments.mean[group]) * scale *
+                                      static_cast<double>(gamma.data<float>()[c]) +
+                                  static_cast<double>(beta.data<float>()[c]);
+            y.data<float>()[row * channels + c] =
+                static_cast<float>(silu ? apply(Activation::kSilu, normed) : normed);
+        }
+    }
+    return y;
+}
+
 Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) {
     Tensor y = make_host_tensor(x.shape(), DType::kF32);
     const std::int64_t channels = x.dim(-1);

@@ -13,6 +13,9 @@ double apply(Activation activation, double x);
 
 Tensor group_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, int groups, float eps, bool silu,
                   const Tensor& shift);
+GroupMoments group_moments(const Tensor& x, int groups);
+Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta, const GroupMoments& moments,
+                     float eps, bool silu);
 Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps);
 Tensor activate(const Tensor& x, Activation activation);
 Tensor add(const Tensor& a, const Tensor& b);

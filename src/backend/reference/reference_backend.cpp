@@ -78,6 +78,13 @@ class ReferenceBackend final : public Backend {
                       bool silu, const Tensor& shift) override {
         return reference::group_norm(x, gamma, beta, groups, eps, silu, shift);
     }
+    GroupMoments group_moments(const Tensor& x, int groups) override {
+        return reference::group_moments(x, groups);
+    }
+    Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta, const GroupMoments& moments,
+                         float eps, bool silu) override {
+        return reference::group_norm_by(x, gamma, beta, moments, eps, silu);
+    }
     Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) override {
         return reference::layer_norm(x, gamma, beta, eps);
     }

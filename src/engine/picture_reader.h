@@ -1,0 +1,15 @@
+// What a generation starts from: the pictures that its request names, read and brought to size.
+#pragma once
+
+#include "engine/engine.h"
+#include "pipeline/generation.h"
+#include "request/generation.h"
+
+namespace sdxl {
+
+// Reads the initial image and the mask. `request` gets the picture's size where it leaves that to the initial
+// image. Under confinement files are read from the output folder alone (relative paths are meant from there).
+// Fails with kNotFound or kIo for a file, kInvalidRequest for one that is no picture, naming the field.
+PictureInputs read_inputs(GenerationRequest& request, const EngineConfig& config);
+
+}  // namespace sdxl

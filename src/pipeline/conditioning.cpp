@@ -1,0 +1,96 @@
+#include "pipeline/conditioning.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <span>
+
+#include "ops/ops.h"
+
+namespace sdxl {
+namespace {
+
+// Original size, crop and target size, as the UNet was trained with them; a refiner takes an aesthetic score
+// in place of the target size.
+std::vector<float> time_ids_of(const SizeConditioning& sizes, double aesthetic_score, int ids_of_model,
+                               const GenerationRequest& request) {
+    constexpr int kIdsOfRefiner = 5;
+    const std::array<int, 2> own{request.height, request.width};
+    std::vector<float> ids;
+    const auto append = [&](const std::array<int, 2>& pair) {
+        for (const int value : pair) ids.push_back(static_cast<float>(value));
+    };
+    append(sizes.original == std::array<int, 2>{} ? own : sizes.original);
+    append(sizes.crop);
+    if (ids_of_model == kIdsOfRefiner)
+        ids.push_back(static_cast<float>(aesthetic_score));
+    else
+        append(sizes.target == std::array<int, 2>{} ? own : sizes.target);
+    return ids;
+}
+
+bool all_finite(std::span<const float> values) {
+    return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+}
+
+// The halves that the parts take, each `times` times over.
+std::vector<float> spread(const std::vector<float>& halves, std::int64_t count, BatchParts parts, int times) {
+    const std::size_t size = halves.size() / static_cast<std::size_t>(count);
+    std::vector<float> batch;
+    const auto append = [&](std::int64_t half) {
+        const auto begin = halves.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(half) * size);
+        for (int i = 0; i < times; ++i) batch.insert(batch.end(), begin, begin + static_cast<std::ptrdiff_t>(size));
+    };
+    if (parts.negative) append(0);
+    append(count - 1);
+    if (parts.perturbed) append(count - 1);
+    return batch;
+}
+
+}  // namespace
+
+Conditioning::Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request,
+                           bool guidance)
+    : halves_(guidance ? 2 : 1) {
+    PromptEmbeddings prompt = encode_prompt(ctx, model, request, guidance);
+    context_ = std::move(prompt.context);
+    pooled_ = std::move(prompt.pooled);
+    tokens_ = prompt.tokens;
+    weighted_ = prompt.weighted;
+    warnings_ = std::move(prompt.warnings);
+    const int ids = model.unet->config().time_id_count;
+    if (guidance)
+        time_ids_ = time_ids_of(request.negative_sizes, request.negative_aesthetic_score, ids, request);
+    const auto positive = time_ids_of(request.sizes, request.aesthetic_score, ids, request);
+    time_ids_.insert(time_ids_.end(), positive.begin(), positive.end());
+}
+
+Conditioning::Conditioning(std::vector<float> context, std::vector<float> pooled, std::vector<float> time_ids,
+                           std::int64_t tokens, bool guidance)
+    : context_(std::move(context)),
+      pooled_(std::move(pooled)),
+      time_ids_(std::move(time_ids)),
+      tokens_(tokens),
+      halves_(guidance ? 2 : 1) {}
+
+const UNetConditioning& Conditioning::for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
+                                                int pictures) {
+    const auto key = std::pair(parts, pictures);
+    if (const auto found = made_.find(key); found != made_.end()) return found->second;
+    const std::int64_t batch = static_cast<std::int64_t>(parts.count()) * pictures;
+    const auto context = spread(context_, halves_, parts, pictures);
+    const auto pooled = spread(pooled_, halves_, parts, pictures);
+    const auto channels = static_cast<std::int64_t>(context.size()) / (batch * tokens_);
+    UNetConditioning made = model.unet->prepare_conditioning(
+        ctx, ops::upload(ctx, context, {batch, tokens_, channels}),
+        ops::upload(ctx, pooled, {batch, static_cast<std::int64_t>(pooled.size()) / batch}),
+        spread(time_ids_, halves_, parts, pictures));
+    return made_.emplace(key, std::move(made)).first->second;
+}
+
+bool Conditioning::finite() const {
+    return all_finite(context_) && all_finite(pooled_);
+}
+
+}  // namespace sdxl

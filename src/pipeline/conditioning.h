@@ -1,0 +1,54 @@
+// What a generation's steps have in common: the encoded prompts and sizes, and what the UNet makes of them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ops/context.h"
+#include "pipeline/encode_prompt.h"
+#include "pipeline/sdxl_model.h"
+#include "request/generation.h"
+
+namespace sdxl {
+
+// The parts of a batch, which stand behind each other in this order.
+struct BatchParts {
+    bool negative = false;   // the negative prompt's half of guidance
+    bool perturbed = false;  // the prompt once more, with perturbed attention
+
+    int count() const { return 1 + (negative ? 1 : 0) + (perturbed ? 1 : 0); }
+    auto operator<=>(const BatchParts&) const = default;
+};
+
+// Belongs to one model in one element type. Used by one thread at a time.
+class Conditioning {
+  public:
+    Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request,
+                 bool guidance);
+    // For prompts that were encoded elsewhere; `time_ids` for each entry of the batch.
+    Conditioning(std::vector<float> context, std::vector<float> pooled, std::vector<float> time_ids,
+                 std::int64_t tokens, bool guidance);
+
+    // For `pictures` pictures in one batch, each part `pictures` times. Made on first use and kept.
+    const UNetConditioning& for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
+                                      int pictures);
+
+    bool weighted() const { return weighted_; }  // by weights in the prompts
+    const std::vector<std::string>& warnings() const { return warnings_; }
+    // Whether everything is a number.
+    bool finite() const;
+
+  private:
+    std::vector<float> context_;   // [halves, tokens, channels], the negative half first
+    std::vector<float> pooled_;    // [halves, projection]
+    std::vector<float> time_ids_;  // [halves, ids]
+    std::int64_t tokens_ = 0;
+    std::int64_t halves_ = 1;
+    bool weighted_ = false;
+    std::vector<std::string> warnings_;
+    std::map<std::pair<BatchParts, int>, UNetConditioning> made_;
+};
+
+}  // namespace sdxl

@@ -1,0 +1,25 @@
+// How a picture is sampled: what the request says, else what suits the model.
+#pragma once
+
+#include <string>
+
+#include "pipeline/sdxl_model.h"
+#include "request/generation.h"
+#include "sampling/scheduler_registry.h"
+#include "sampling/step_layout.h"
+
+namespace sdxl {
+
+struct SamplingPlan {
+    SchedulerType type = SchedulerType::kEuler;
+    SchedulerConfig config;
+    int steps = 30;
+    double guidance_scale = 7;
+
+    bool guidance() const { return guidance_scale > 1; }
+    TimestepSpacing spacing() const { return config.timestep_spacing.value_or(default_spacing(type)); }
+    SigmaSchedule sigmas() const { return sigma_schedule_of(config); }
+};
+SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& model);
+
+}  // namespace sdxl

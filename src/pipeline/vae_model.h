@@ -1,0 +1,49 @@
+// VaeModel: an autoencoder in memory, whichever of its kinds, between pictures and latents on the scale of
+// diffusion.
+//
+// Pictures are host arrays [H, W, 3] of -1..1, latents torch's order [4, h, w] with H = 8 h and W = 8 w.
+// Immutable after loading; refers to its backend, which must outlive it; used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/autoencoder_kl.h"
+#include "ops/context.h"
+#include "pipeline/tiles.h"
+#include "request/generation.h"
+#include "sampling/random.h"
+#include "weights/weight_scope.h"
+
+namespace sdxl {
+
+inline constexpr int kLatentChannels = 4;
+inline constexpr int kPixelsPerLatent = 8;
+
+class VaeModel {
+  public:
+    // `config` is the component's config.json, "" if there is none. Fails with kInvalidModel.
+    VaeModel(const LoadContext& load, const WeightMap& weights, const std::string& config);
+
+    DType compute() const { return compute_; }
+    std::uint64_t weight_bytes() const { return weight_bytes_; }
+
+    // A sample of the picture's latent distribution; draws from `noise` once, as many values as it has. `ctx`
+    // lends its backend, token and trace; the element type is the VAE's own.
+    Latents encode(const Context& ctx, std::span<const float> pixels, int height, int width,
+                   NoiseSource& noise, const std::optional<TileSizes>& tiles = std::nullopt) const;
+    // Not clamped, and not a number where the network overflows. With `tiles` in pieces, which takes less
+    // memory; the attention of the middle sees the whole picture all the same.
+    std::vector<float> decode(const Context& ctx, const Latents& latents,
+                              const std::optional<TileSizes>& tiles = std::nullopt) const;
+
+  private:
+    DType compute_;
+    std::uint64_t weight_bytes_;
+    AutoencoderKL kl_;
+};
+
+}  // namespace sdxl
