@@ -5,6 +5,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -162,17 +163,35 @@ class LoopEngine final : public Engine {
 
     ModelInfo load(const ModelLoadRequest& request, const CancelToken& token, const ProgressSink& progress) {
         const auto path = models_.path_of(request.model);
+        const DType compute = parts_.compute_type(request.precision);
+        // The refiner first: the model itself is then the one that was used last.
+        std::vector<std::string> warnings;
+        if (!request.refiner.empty())
+            models_.get(models_.path_of(request.refiner), compute, "", token, nullptr);
         ProgressEvent event;
-        return models_
-            .get(path, parts_.compute_type(request.precision), request.id, token,
-                 [&](std::uint64_t done, std::uint64_t total) {
-                     if (!progress) return;
-                     event.done = static_cast<double>(done);
-                     event.total = static_cast<double>(total);
-                     event.percent = total > 0 ? 100 * event.done / event.total : 0;
-                     progress(event);
-                 })
-            .info;
+        ModelInfo info = models_
+                             .get(path, compute, request.id, token,
+                                  [&](std::uint64_t done, std::uint64_t total) {
+                                      if (!progress) return;
+                                      event.done = static_cast<double>(done);
+                                      event.total = static_cast<double>(total);
+                                      event.percent = total > 0 ? 100 * event.done / event.total : 0;
+                                      progress(event);
+                                  })
+                             .info;
+        if (!request.vae.empty()) models_.get_vae(models_.path_of(request.vae), compute, token, warnings);
+        info.warnings.insert(info.warnings.end(), warnings.begin(), warnings.end());
+        if (!request.refiner.empty() && !is_loaded(request.refiner))
+            info.warnings.push_back("the refiner was loaded and had to make room again: memory does not hold both; "
+                                    "it is loaded when a request names it");
+        return info;
+    }
+
+    bool is_loaded(const std::string& name) const {
+        const auto path = models_.path_of(name);
+        const auto loaded = models_.loaded();
+        return std::any_of(loaded.begin(), loaded.end(),
+                           [&](const ModelInfo& info) { return info.path == path; });
     }
 
     ModelUnloadResult unload(const ModelUnloadRequest& request) {

@@ -8,7 +8,7 @@ namespace sdxl {
 namespace {
 
 constexpr std::string_view kModelTypes[] = {
-    "sdxl",      "sdxl_base",           "sdxl-base",           "base",  "checkpoint",
+    "sdxl",      "sdxl_base",           "sdxl-base",           "base",  "checkpoint", "refiner", "sdxl_refiner", "sdxl-refiner", "inpaint", "sdxl_inpaint", "sdxl-inpaint",
     "diffusers", "stable_diffusion_xl", "stable-diffusion-xl", "model", "pipeline",
     "auto"};
 
@@ -42,6 +42,8 @@ Command read_model_load(const CommandInput& input, Report& report) {
             report.warn(type->pointer,
                         "is not a known model type and is ignored; the model's own metadata decides");
     }
+    if (const auto refiner = text(input, report, "model_refiner")) request.refiner = refiner->value;
+    if (const auto vae = text(input, report, "model_vae")) request.vae = vae->value;
     if (const auto precision = text(input, report, "dtype"))
         request.precision = parse_precision(precision->value).value_or(request.precision);
     if (const auto device = text(input, report, "device")) check_device(*device, report);

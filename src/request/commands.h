@@ -18,6 +18,9 @@ struct ModelLoadRequest {
     std::string model;  // path, name under the models folder, or hub id
     Precision precision = Precision::kAuto;
     std::string id;  // the host's name for it; "" takes the model's own
+    // What is to be ready beside it, "" for nothing. A generation uses them where it names them.
+    std::string refiner;
+    std::string vae;
 };
 
 struct ModelUnloadRequest {

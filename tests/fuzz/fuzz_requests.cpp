@@ -46,8 +46,10 @@ void check_command(const sdxl::Command& command) {
     const auto check = [](const sdxl::GenerationRequest& request) {
         require(request.width >= 64 && request.width <= 4096 && request.width % 8 == 0);
         require(request.height >= 64 && request.height <= 4096 && request.height % 8 == 0);
-        require(request.steps >= 1 && request.steps <= 500);
-        require(request.guidance_scale >= 0 && request.guidance_scale <= 50);
+        require(request.steps.value_or(1) >= 1 && request.steps.value_or(1) <= 500);
+        require(request.guidance_scale.value_or(0) >= 0 && request.guidance_scale.value_or(0) <= 50);
+        require(request.denoising_start >= 0 && request.denoising_end <= 1);
+        require(request.pag_scale >= 0 && request.mask_blur >= 0 && request.mask_blur <= 256);
         require(request.batch_size >= 1 && request.batch_size <= 64);
         require(request.strength >= 0 && request.strength <= 1);
         require(!request.prompt.empty() && request.prompt.size() <= 32768);

@@ -279,8 +279,8 @@ TEST_F(SessionTest, StagesFeedEachOther) {
     ASSERT_EQ(engine.seen.size(), 1u);
     engine.finish_next();
     ASSERT_EQ(engine.seen.size(), 2u);
-    EXPECT_EQ(engine.seen[0].init_pixels, nullptr);
-    EXPECT_NE(engine.seen[1].init_pixels, nullptr);
+    EXPECT_EQ(engine.seen[0].init_pixels.get(), nullptr);
+    EXPECT_NE(engine.seen[1].init_pixels.get(), nullptr);
     engine.finish_all();
     ASSERT_EQ(lines.size(), 1u);
     EXPECT_EQ(path(0), "/out/fine.png");

@@ -16,8 +16,8 @@ Json parse_line(const std::string& line) {
 
 GenerationResult some_result() {
     GenerationResult result;
-    result.images.push_back({"/out/a.png", {'M', 'a', 'n', '!'}, nullptr, 5, 512, 256});
-    result.images.push_back({"/out/b.png", {}, nullptr, 6, 512, 256});
+    result.images.push_back({"/out/a.png", {'M', 'a', 'n', '!'}, nullptr, nullptr, 5, 512, 256});
+    result.images.push_back({"/out/b.png", {}, nullptr, nullptr, 6, 512, 256});
     result.warnings = {"from the engine"};
     result.steps = 20;
     result.guidance_scale = 7;

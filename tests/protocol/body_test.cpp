@@ -35,8 +35,8 @@ TEST(FlatBody, Defaults) {
     const GenerationRequest request = generation_from(R"({"prompt":"p"})");
     EXPECT_EQ(request.width, 1024);
     EXPECT_EQ(request.height, 1024);
-    EXPECT_EQ(request.steps, 30);
-    EXPECT_EQ(request.guidance_scale, 7.0);
+    EXPECT_EQ(request.steps, std::nullopt);
+    EXPECT_EQ(request.guidance_scale, std::nullopt);
     EXPECT_EQ(request.batch_size, 1);
     EXPECT_EQ(request.rng, RngKind::kCpu);
     EXPECT_FALSE(request.scheduler || request.sigma_schedule || request.timestep_spacing);
@@ -60,7 +60,7 @@ TEST(FlatBody, NotSetIsTheDefault) {
     EXPECT_TRUE(message.warnings.empty());
     EXPECT_EQ(request.negative_prompt, "");
     EXPECT_EQ(request.width, 1024);
-    EXPECT_EQ(request.steps, 30);
+    EXPECT_EQ(request.steps, std::nullopt);
     EXPECT_FALSE(request.scheduler);
 }
 

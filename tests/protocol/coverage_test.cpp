@@ -46,12 +46,12 @@ std::string told(const Message& message) {
             << ' ' << request->denoising_start << ' ' << request->denoising_end << ' '
             << request->aesthetic_score << ' ' << request->negative_aesthetic_score << ' '
             << request->pag_scale << ' ' << request->vae_tiling << ' ' << request->size_of_image << ' ';
-        if (request->free_u) out << request->free_u->b1 << request->free_u->s2 << ' ';
+        if (request->free_u) out << request->free_u->b1 << request->free_u->b2 << request->free_u->s1 << request->free_u->s2 << ' ';
         if (request->refiner)
             out << request->refiner->model << ' ' << request->refiner->switch_at << ' '
                 << request->refiner->strength.value_or(-1);
     } else if (const auto* load = std::get_if<ModelLoadRequest>(&*message.command)) {
-        out << load->model << ' ' << load->id << ' ' << static_cast<int>(load->precision);
+        out << load->model << ' ' << load->id << ' ' << load->refiner << ' ' << load->vae << ' ' << static_cast<int>(load->precision);
     } else if (const auto* unload = std::get_if<ModelUnloadRequest>(&*message.command)) {
         out << unload->model;
     } else if (const auto* info = std::get_if<ModelInfoRequest>(&*message.command)) {

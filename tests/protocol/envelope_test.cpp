@@ -99,7 +99,7 @@ TEST(MessageEnvelope, Refusals) {
     expect_error(R"({"prompt":"x"})", ErrorCode::kInvalidRequest, "", "message_type");
     expect_error(R"({"message_type":"model_load_request","data":{}})", ErrorCode::kInvalidRequest, "/data",
                  "model_path");
-    expect_error(R"({"message_type":"model_load_request","data":{"model_path":"a","model_type":"refiner"}})",
+    expect_error(R"({"message_type":"model_load_request","data":{"model_path":"a","model_type":"lora"}})",
                  ErrorCode::kUnsupported, "/data/model_type");
     EXPECT_TRUE(warns(
         parse_message(R"({"message_type":"model_load_request","data":{"model_path":"a","model_type":"x"}})"),
@@ -173,11 +173,12 @@ TEST(FlatEnvelope, Commands) {
 
 TEST(FlatEnvelope, Refusals) {
     const char* start = R"({"message_type":"generate_sdxl_enhanced","session_id":"s","prompt":"p",)";
-    expect_error(std::string(start) + R"("model_refiner":"r"})", ErrorCode::kUnsupported, "/model_refiner");
-    expect_error(std::string(start) + R"("model_vae":"v"})", ErrorCode::kUnsupported, "/model_vae");
     expect_error(std::string(start) + R"("width":7})", ErrorCode::kInvalidRequest, "/width");
-    expect_error(R"({"message_type":"load_model","model_base":"m","model_vae":"v"})", ErrorCode::kUnsupported,
-                 "/model_vae");
+    const Message suite =
+        parse_message(R"({"message_type":"load_model","model_base":"m","model_vae":"v","model_refiner":"r"})");
+    ASSERT_TRUE(suite.command.ok());
+    EXPECT_EQ(std::get<ModelLoadRequest>(*suite.command).vae, "v");
+    EXPECT_EQ(std::get<ModelLoadRequest>(*suite.command).refiner, "r");
 }
 
 TEST(MethodEnvelope, Commands) {
@@ -196,10 +197,9 @@ TEST(MethodEnvelope, Refusals) {
         return std::string(R"({"worker_type":"sdxl_worker","method":")") + method +
                R"(","parameters":{"prompt":"p")" + more + "}}";
     };
-    expect_error(line("img2img", R"(,"init_image":"a.png")"), ErrorCode::kUnsupported, "/method");
-    expect_error(line("inpaint", ""), ErrorCode::kUnsupported, "/method");
-    expect_error(line("text2img", R"(,"init_image":"a.png")"), ErrorCode::kUnsupported,
-                 "/parameters/init_image");
+    expect_error(line("img2img", ""), ErrorCode::kInvalidRequest, "/parameters", "init_image");
+    expect_error(line("inpaint", R"(,"init_image":"a.png")"), ErrorCode::kInvalidRequest, "/parameters", "mask_image");
+    EXPECT_EQ(generation_of(parse_message(line("img2img", R"(,"init_image":"a.png")"))).init_image.path, "a.png");
     expect_error(line("text2image", ""), ErrorCode::kInvalidRequest, "/method", "'text2img'");
     expect_error(R"({"worker_type":"x","method":"text2img","parameters":{"prompt":"p"}})",
                  ErrorCode::kInvalidRequest, "/worker_type", "sdxl_worker");

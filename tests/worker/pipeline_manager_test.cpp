@@ -97,9 +97,9 @@ TEST_F(PipelineManagerTest, EachStageTakesUpThePictureBefore) {
     EXPECT_EQ(engine.seen.size(), 1u);
     engine.finish_all();
     ASSERT_EQ(engine.seen.size(), 3u);
-    EXPECT_EQ(engine.seen[0].init_image, nullptr);
-    EXPECT_NE(engine.seen[1].init_image, nullptr);
-    EXPECT_NE(engine.seen[2].init_image, nullptr);
+    EXPECT_EQ(engine.seen[0].init_pixels.get(), nullptr);
+    EXPECT_NE(engine.seen[1].init_pixels.get(), nullptr);
+    EXPECT_NE(engine.seen[2].init_pixels.get(), nullptr);
     ASSERT_TRUE(answer && answer->ok());
     const auto& result = std::get<StagesResult>(**answer);
     ASSERT_EQ(result.stages.size(), 3u);
@@ -127,7 +127,7 @@ TEST_F(PipelineManagerTest, CancelBetweenStagesEndsTheRun) {
 }
 
 TEST_F(PipelineManagerTest, TheRestGoesToTheWorkerWhoseBusinessItIs) {
-    run(ModelLoadRequest{"m", Precision::kAuto, ""});
+    run(ModelLoadRequest{"m", Precision::kAuto, "", "", ""});
     engine.finish_all();
     ASSERT_TRUE(answer && answer->ok());
     EXPECT_EQ(std::get<ModelInfo>(**answer).id, "m");
