@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "image/exif_orientation.h"
 
 namespace sdxl {
 namespace {
@@ -112,12 +113,15 @@ Image decode_png(std::span<const std::uint8_t> bytes, ImageText* text) {
         for (std::size_t row = 0; row < static_cast<std::size_t>(image.height); ++row)
             png_read_row(reader.png, image.pixels.data() + row * row_bytes, nullptr);
     png_read_end(reader.png, reader.info);
+    png_bytep exif = nullptr;
+    png_uint_32 exif_size = 0;
+    const bool has_exif = png_get_eXIf_1(reader.png, reader.info, &exif_size, &exif) != 0;
     if (text != nullptr) {
         png_textp entries = nullptr;
         const int count = png_get_text(reader.png, reader.info, &entries, nullptr);
         for (int i = 0; i < count; ++i) text->emplace_back(entries[i].key, entries[i].text);
     }
-    return image;
+    return has_exif ? upright(std::move(image), exif_orientation({exif, exif_size})) : image;
 }
 
 }  // namespace sdxl
