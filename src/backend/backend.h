@@ -120,11 +120,18 @@ class Backend {
     virtual Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) = 0;
     virtual Tensor activate(const Tensor& x, Activation activation) = 0;
     virtual Tensor add(const Tensor& a, const Tensor& b) = 0;
+    // The first `channels` of x [..., C] times `factor`.
+    virtual Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) = 0;
+    // x [N, H, W, C] with the frequencies 0 and -1 of each side (of a discrete Fourier transform over H and W)
+    // times `factor`, real part: FreeU's filter of radius 1 (Si et al. 2023).
+    virtual Tensor scale_low_frequencies(const Tensor& x, float factor) = 0;
 
     // --- movement
     // --------------------------------------------------------------------------------------------------- [N,
     // H, W, A] and [N, H, W, B] -> [N, H, W, A + B]
     virtual Tensor concat_channels(const Tensor& a, const Tensor& b) = 0;
+    // [N, L, C] and [M, L, C], any row stride -> [N + M, L, C]
+    virtual Tensor concat_batch(const Tensor& a, const Tensor& b) = 0;
     // [N, H, W, C] -> [N, height, width, C]: pixel (y, x) is the source's (y / 2, x / 2).
     // REQUIRES: height is 2H or 2H - 1, width 2W or 2W - 1 (the odd ones drop the last row or column, which
     // is what torch's nearest interpolation to that size gives).

@@ -69,7 +69,8 @@ Tensor UNet2DConditionModel::embed_time(const Context& ctx, std::span<const floa
 
 Tensor UNet2DConditionModel::forward(const Context& ctx, const Tensor& latent,
                                      std::span<const float> timesteps,
-                                     const UNetConditioning& conditioning) const {
+                                     const UNetConditioning& conditioning,
+                                     const UNetOptions& options) const {
     if (latent.shape().rank() != 4 || latent.dim(3) != config_.in_channels ||
         count(timesteps) != latent.dim(0)) {
         fail(ErrorCode::kInternal, "unet: latent " + latent.shape().str() + " with " +
@@ -81,8 +82,12 @@ Tensor UNet2DConditionModel::forward(const Context& ctx, const Tensor& latent,
     Tensor x = conv_in_.forward(ctx, ops::cast(ctx, latent, ctx.compute));  // [N, h, w, C0]
     std::vector<Tensor> skips{x};
     for (const auto& block : down_blocks_) x = block.forward(ctx, x, time_silu, kv, skips);
-    x = mid_block_.forward(ctx, x, time_silu, kv);
-    for (const auto& block : up_blocks_) x = block.forward(ctx, x, time_silu, kv, skips);
+    x = mid_block_.forward(ctx, x, time_silu, kv, options.perturbed);
+    for (std::size_t i = 0; i < up_blocks_.size(); ++i) {
+        const bool balanced = options.free_u && i < options.free_u->size();
+        const auto balance = balanced ? std::optional((*options.free_u)[i]) : std::nullopt;
+        x = up_blocks_[i].forward(ctx, x, time_silu, kv, skips, balance);
+    }
     return conv_out_.forward(ctx, conv_norm_out_.forward(ctx, x));  // [N, h, w, out]
 }
 

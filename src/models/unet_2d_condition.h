@@ -6,6 +6,8 @@
 // prompt alone is computed once per generation into a UNetConditioning that the caller owns.
 #pragma once
 
+#include <array>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,6 +23,15 @@ struct UNetConditioning {
     std::vector<Tensor> kv;  // every cross-attention's keys and values, [N, Lk, 2 * C]
 };
 
+// What a pass may be asked for beyond the prediction itself.
+struct UNetOptions {
+    // FreeU, in the first and the second block up; diffusers' b1, s1 and b2, s2.
+    std::optional<std::array<SkipBalance, 2>> free_u;
+    // So many last entries of the batch see no context in the middle block's self-attention: what
+    // perturbed-attention guidance leads away from. Less than the batch.
+    std::int64_t perturbed = 0;
+};
+
 class UNet2DConditionModel {
   public:
     UNet2DConditionModel(const LoadContext& load, const WeightMap& weights, const UNetConfig& config);
@@ -34,7 +45,7 @@ class UNet2DConditionModel {
     // latent [N, h, w, in_channels] (any h and w from 1), one timestep for each entry of the batch
     // -> [N, h, w, out_channels] in the context's element type.
     Tensor forward(const Context& ctx, const Tensor& latent, std::span<const float> timesteps,
-                   const UNetConditioning& conditioning) const;
+                   const UNetConditioning& conditioning, const UNetOptions& options = {}) const;
 
   private:
     // SiLU of the time embedding, [N, time_embed_dim]

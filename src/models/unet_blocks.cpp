@@ -88,11 +88,12 @@ void UNetMidBlock::project_context(const Context& ctx, const Tensor& context, st
     attention_.project_context(ctx, context, kv);
 }
 
-Tensor UNetMidBlock::forward(const Context& ctx, const Tensor& x, const Tensor& time_silu,
-                             ContextReader& kv) const {
-    const Tensor first = resnet_0_.forward(ctx, x, time_silu);                            // [N, h, w, C]
-    const Tensor attended = attention_.forward(ctx, first, kv.take(attention_.depth()));  // [N, h, w, C]
-    return resnet_1_.forward(ctx, attended, time_silu);                                   // [N, h, w, C]
+Tensor UNetMidBlock::forward(const Context& ctx, const Tensor& x, const Tensor& time_silu, ContextReader& kv,
+                             std::int64_t perturbed) const {
+    const Tensor first = resnet_0_.forward(ctx, x, time_silu);  // [N, h, w, C]
+    const Tensor attended =
+        attention_.forward(ctx, first, kv.take(attention_.depth()), perturbed);  // [N, h, w, C]
+    return resnet_1_.forward(ctx, attended, time_silu);                          // [N, h, w, C]
 }
 
 UNetUpBlock::UNetUpBlock(const LoadContext& load, const WeightScope& scope, const UNetConfig& config,
@@ -118,9 +119,14 @@ void UNetUpBlock::project_context(const Context& ctx, const Tensor& context, std
 }
 
 Tensor UNetUpBlock::forward(const Context& ctx, Tensor x, const Tensor& time_silu, ContextReader& kv,
-                            std::vector<Tensor>& skips) const {
+                            std::vector<Tensor>& skips, const std::optional<SkipBalance>& balance) const {
     for (std::size_t i = 0; i < resnets_.size(); ++i) {
-        x = ops::concat_channels(ctx, x, pop(skips));  // [N, h, w, in + skip]
+        Tensor skip = pop(skips);
+        if (balance) {
+            x = ops::scale_channels(ctx, x, x.dim(3) / 2, balance->backbone);
+            skip = ops::scale_low_frequencies(ctx, skip, balance->skip);
+        }
+        x = ops::concat_channels(ctx, x, skip);        // [N, h, w, in + skip]
         x = resnets_[i].forward(ctx, x, time_silu);    // [N, h, w, out]
         if (!attentions_.empty()) x = attentions_[i].forward(ctx, x, kv.take(attentions_[i].depth()));
     }

@@ -49,13 +49,21 @@ class UNetMidBlock {
     UNetMidBlock(const LoadContext& load, const WeightScope& scope, const UNetConfig& config);
 
     void project_context(const Context& ctx, const Tensor& context, std::vector<Tensor>& kv) const;
-    // x [N, h, w, C] -> [N, h, w, C]
-    Tensor forward(const Context& ctx, const Tensor& x, const Tensor& time_silu, ContextReader& kv) const;
+    // x [N, h, w, C] -> [N, h, w, C]; the last `perturbed` entries with perturbed self-attention.
+    Tensor forward(const Context& ctx, const Tensor& x, const Tensor& time_silu, ContextReader& kv,
+                   std::int64_t perturbed) const;
 
   private:
     nn::ResnetBlock2D resnet_0_;
     nn::Transformer2DModel attention_;
     nn::ResnetBlock2D resnet_1_;
+};
+
+// FreeU in one block (Si et al. 2023): what comes from below is made stronger in the first half of its channels,
+// what comes over the skips weaker in its lowest frequencies.
+struct SkipBalance {
+    float backbone = 1;
+    float skip = 1;
 };
 
 // CrossAttnUpBlock2D and UpBlock2D.
@@ -66,9 +74,9 @@ class UNetUpBlock {
 
     void project_context(const Context& ctx, const Tensor& context, std::vector<Tensor>& kv) const;
     // x [N, h, w, in] -> [N, h', w', out], h' and w' as in the skip that is due next; takes its skips from
-    // the back.
+    // the back, weighed where wanted.
     Tensor forward(const Context& ctx, Tensor x, const Tensor& time_silu, ContextReader& kv,
-                   std::vector<Tensor>& skips) const;
+                   std::vector<Tensor>& skips, const std::optional<SkipBalance>& balance) const;
 
   private:
     std::vector<nn::ResnetBlock2D> resnets_;

@@ -19,6 +19,19 @@ Tensor SelfAttention::forward(const Context& ctx, const Tensor& x, const Tensor&
     return out_.forward(ctx, attended, residual);
 }
 
+Tensor SelfAttention::forward_perturbed(const Context& ctx, const Tensor& x, const Tensor& residual,
+                                        std::int64_t perturbed) const {
+    if (perturbed == 0) return forward(ctx, x, residual);
+    const Tensor qkv = ops::linear(ctx, x, qkv_);  // [N, L, 3 * C]
+    const std::int64_t plain = x.dim(0) - perturbed;
+    // A softmax over the token itself is 1: what comes out is its value.
+    const Tensor values = qkv.columns(2 * channels_, channels_).slice(plain, perturbed);
+    const Tensor seen = qkv.slice(0, plain);
+    const Tensor attended = ops::attention(ctx, seen.columns(0, channels_), seen.columns(channels_, channels_),
+                                           seen.columns(2 * channels_, channels_), heads_, /*causal=*/false);
+    return out_.forward(ctx, ops::concat_batch(ctx, attended, values), residual);
+}
+
 CrossAttention::CrossAttention(const LoadContext& load, const WeightScope& scope, std::int64_t channels,
                                std::int64_t context_channels, int heads, const AttentionNames& names)
     : channels_(channels),

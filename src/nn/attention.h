@@ -26,6 +26,9 @@ class SelfAttention {
 
     // x [N, L, C] -> attention(x) + residual, [N, L, C]
     Tensor forward(const Context& ctx, const Tensor& x, const Tensor& residual, bool causal = false) const;
+    // The same, but in the last `perturbed` entries every token sees itself alone (Ahn et al. 2024).
+    Tensor forward_perturbed(const Context& ctx, const Tensor& x, const Tensor& residual,
+                             std::int64_t perturbed) const;
 
   private:
     std::int64_t channels_;

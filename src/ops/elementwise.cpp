@@ -72,4 +72,21 @@ Tensor add(const Context& ctx, const Tensor& a, const Tensor& b) {
         ctx, kOp, {&a, &b}, [&] { return ctx.backend.add(a, b); }, elements);
 }
 
+Tensor scale_channels(const Context& ctx, const Tensor& x, std::int64_t channels, float factor) {
+    constexpr std::string_view kOp = "scale_channels";
+    require_defined(kOp, {&x});
+    require(x.contiguous() && channels >= 0 && channels <= x.dim(-1), kOp,
+            "x must be contiguous and have that many channels", {&x});
+    return run(
+        ctx, kOp, {&x}, [&] { return ctx.backend.scale_channels(x, channels, factor); }, elements);
+}
+
+Tensor scale_low_frequencies(const Context& ctx, const Tensor& x, float factor) {
+    constexpr std::string_view kOp = "scale_low_frequencies";
+    require_defined(kOp, {&x});
+    require(x.shape().rank() == 4 && x.contiguous(), kOp, "x must be contiguous [N, H, W, C]", {&x});
+    return run(
+        ctx, kOp, {&x}, [&] { return ctx.backend.scale_low_frequencies(x, factor); }, elements);
+}
+
 }  // namespace sdxl::ops

@@ -16,6 +16,16 @@ bool doubles(std::int64_t from, std::int64_t to) {
 
 }  // namespace
 
+Tensor concat_batch(const Context& ctx, const Tensor& a, const Tensor& b) {
+    constexpr std::string_view kOp = "concat_batch";
+    require_defined(kOp, {&a, &b});
+    require(a.shape().rank() == 3 && b.shape().rank() == 3 && a.dim(1) == b.dim(1) && a.dim(2) == b.dim(2) &&
+                a.dtype() == b.dtype(),
+            kOp, "must be [N, L, C] and [M, L, C]", {&a, &b});
+    return run(
+        ctx, kOp, {&a, &b}, [&] { return ctx.backend.concat_batch(a, b); }, nothing);
+}
+
 Tensor concat_channels(const Context& ctx, const Tensor& a, const Tensor& b) {
     constexpr std::string_view kOp = "concat_channels";
     require_defined(kOp, {&a, &b});

@@ -39,6 +39,13 @@ Tensor activate(const Context& ctx, const Tensor& x, Activation activation);
 // a and b of one shape
 Tensor add(const Context& ctx, const Tensor& a, const Tensor& b);
 
+// The first `channels` of x [..., C] times `factor`.
+Tensor scale_channels(const Context& ctx, const Tensor& x, std::int64_t channels, float factor);
+// x [N, H, W, C] with its lowest frequencies times `factor`: FreeU's filter, see backend.h.
+Tensor scale_low_frequencies(const Context& ctx, const Tensor& x, float factor);
+
+// a [N, L, C], b [M, L, C] -> [N + M, L, C]
+Tensor concat_batch(const Context& ctx, const Tensor& a, const Tensor& b);
 // a [N, H, W, A], b [N, H, W, B] -> [N, H, W, A + B]
 Tensor concat_channels(const Context& ctx, const Tensor& a, const Tensor& b);
 // x [N, H, W, C] -> [N, height, width, C]; height is 2H or 2H - 1, width 2W or 2W - 1

@@ -176,8 +176,14 @@ bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& con
     const std::int64_t entries = static_cast<std::int64_t>(parts.count()) * pictures;
     const Tensor latent = ops::upload(ctx, batch, {entries, first.latents_.height, first.latents_.width, model.unet->config().in_channels});
     const std::vector<float> timesteps(static_cast<std::size_t>(entries), first.timestep());
-    const auto predicted = ops::download(
-        ctx, model.unet->forward(ctx, latent, timesteps, conditioning.for_batch(ctx, model, parts, pictures)));
+    UNetOptions options;
+    options.perturbed = parts.perturbed ? pictures : 0;
+    if (const auto& free_u = first.free_u_)
+        options.free_u = {{{static_cast<float>(free_u->b1), static_cast<float>(free_u->s1)},
+                           {static_cast<float>(free_u->b2), static_cast<float>(free_u->s2)}}};
+    const auto predicted =
+        ops::download(ctx, model.unet->forward(ctx, latent, timesteps,
+                                               conditioning.for_batch(ctx, model, parts, pictures), options));
     if (!all_finite(predicted)) return false;
     const std::size_t size = predicted.size() / static_cast<std::size_t>(entries);
     const auto prediction_of = [&](int part, int picture) {

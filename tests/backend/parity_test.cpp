@@ -135,6 +135,43 @@ TEST_P(BackendParity, GroupNorm) {
     }
 }
 
+TEST_P(BackendParity, GroupNormInTwo) {
+    const HostTensor x = random({2, 5, 7, 64}, 3.0F, 1.0F), g = random({64}), b = random({64});
+    for (const bool silu : {false, true}) {
+        expect_parity([&](const LoadContext&, const Context& ctx) {
+            const Tensor values = up(ctx, x);
+            return ctx.backend.group_norm_by(values, up_f32(ctx, g), up_f32(ctx, b),
+                                             ctx.backend.group_moments(values, 32), 1e-5F, silu);
+        });
+    }
+}
+
+TEST_P(BackendParity, ScaleChannels) {
+    const HostTensor x = random({2, 3, 5, 80});
+    for (const std::int64_t channels : {0, 5, 40, 80})
+        expect_parity([&](const LoadContext&, const Context& ctx) {
+            return ops::scale_channels(ctx, up(ctx, x), channels, 1.3F);
+        });
+}
+
+TEST_P(BackendParity, ScaleLowFrequencies) {
+    for (const Shape& shape : {Shape{2, 4, 6, 80}, Shape{1, 5, 7, 3}, Shape{1, 1, 3, 16}, Shape{1, 2, 1, 16},
+                               Shape{1, 1, 1, 70}, Shape{1, 32, 32, 64}}) {
+        const HostTensor x = random(shape, 1.0F, 0.5F);
+        expect_parity([&](const LoadContext&, const Context& ctx) {
+            return ops::scale_low_frequencies(ctx, up(ctx, x), 0.2F);
+        });
+    }
+}
+
+TEST_P(BackendParity, ConcatBatch) {
+    const HostTensor x = random({3, 5, 48});
+    expect_parity([&](const LoadContext&, const Context& ctx) {
+        const Tensor values = up(ctx, x);
+        return ops::concat_batch(ctx, values.columns(0, 16).slice(0, 2), values.columns(32, 16).slice(1, 2));
+    });
+}
+
 // The variance must not drown in the mean.
 TEST_P(BackendParity, GroupNormFarFromZero) {
     const HostTensor x = random({1, 16, 16, 64}, 1.0F, 100.0F), g = random({64}), b = random({64});

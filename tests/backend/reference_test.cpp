@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "backend/reference/reference_backend.h"
 #include "core/error.h"
@@ -82,6 +84,16 @@ TEST_F(Reference, UpsamplingToAnOddSizeDropsTheLast) {
 TEST_F(Reference, RefusesOtherElementTypes) {
     EXPECT_FALSE(backend_->supports(DType::kBF16));
     EXPECT_THROW(backend_->empty({1}, DType::kBF16), Failure);
+}
+
+TEST_F(Reference, LowFrequenciesAreThoseOfTorch) {
+    const auto golden = nlohmann::json::parse(std::ifstream(SDXL_TEST_DATA "/free_u.json"));
+    for (const auto& one : golden["cases"]) {
+        const Shape shape{1, one["height"], one["width"], one["channels"]};
+        const Tensor x = up(one["input"].get<std::vector<float>>(), shape);
+        expect(backend_->scale_low_frequencies(x, one["scale"]), shape, one["output"].get<std::vector<float>>());
+    }
+    EXPECT_EQ(golden["cases"].size(), 5U);
 }
 
 }  // namespace

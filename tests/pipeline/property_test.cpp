@@ -6,6 +6,7 @@
 
 #include "micro_model.h"
 #include "micro_variants.h"
+#include "ops/ops.h"
 #include "sampling/random.h"
 
 namespace {
@@ -154,6 +155,57 @@ TEST_F(PropertyTest, AHandOverAtTheEndIsNoHandOver) {
     auto second = request();
     second.denoising_start = 1;
     EXPECT_EQ(run_latents(second, 7, {nullptr, {}, handed}).values, handed->values);
+}
+
+TEST_F(PropertyTest, FreeUOfOnesIsNoFreeU) {
+    auto with = request();
+    with.free_u = FreeUFactors{1, 1, 1, 1};
+    const auto base = run_latents(request(), 7).values;
+    EXPECT_LT(difference(run_latents(with, 7).values, base), 1e-5);
+    for (double FreeUFactors::*factor : {&FreeUFactors::b1, &FreeUFactors::b2, &FreeUFactors::s1, &FreeUFactors::s2}) {
+        with.free_u = FreeUFactors{1, 1, 1, 1};
+        *with.free_u.*factor = 1.5;
+        EXPECT_GT(difference(run_latents(with, 7).values, base), 1e-5);
+    }
+}
+
+TEST_F(PropertyTest, PerturbedAttentionGuidance) {
+    auto with = request();
+    with.pag_scale = 3;
+    const auto base = run_latents(request(), 7).values;
+    EXPECT_GT(difference(run_latents(with, 7).values, base), 1e-4);
+    // Also where there is no other guidance.
+    auto alone = request();
+    alone.guidance_scale = 0;
+    const auto plain = run_latents(alone, 7).values;
+    alone.pag_scale = 3;
+    EXPECT_GT(difference(run_latents(alone, 7).values, plain), 1e-4);
+    alone.guidance_end = 0;
+    EXPECT_LT(difference(run_latents(alone, 7).values, plain), 1e-5);
+    // Together as alone.
+    const auto together = run_together(with, {}, {7, 8});
+    EXPECT_EQ(together[1].values, run_latents(with, 8).values);
+}
+
+TEST_F(PropertyTest, OnlyTheLastEntriesArePerturbed) {
+    const GenerationRequest one = request();
+    Conditioning conditioning = condition(one);
+    const auto& kv = conditioning.for_batch(context(), model(), {false, true}, 1);
+    const auto noise = make_noise_source(RngKind::kCpu, 1)->normal(2 * 16 * 12 * 4);
+    std::vector<float> twice(noise.begin(), noise.begin() + 16 * 12 * 4);
+    twice.insert(twice.end(), twice.begin(), twice.end());
+    const Tensor latent = ops::upload(context(), twice, {2, 12, 16, 4});
+    const std::vector<float> times{500, 500};
+    const auto plain = ops::download(context(), model().unet->forward(context(), latent, times, kv));
+    const auto perturbed = ops::download(context(), model().unet->forward(context(), latent, times, kv, {{}, 1}));
+    const std::size_t half = plain.size() / 2;
+    const auto part = [&](const std::vector<float>& values, std::size_t begin) {
+        return std::vector<float>(values.begin() + static_cast<std::ptrdiff_t>(begin),
+                                  values.begin() + static_cast<std::ptrdiff_t>(begin + half));
+    };
+    EXPECT_EQ(part(plain, 0), part(plain, half));
+    EXPECT_LT(difference(part(perturbed, 0), part(plain, 0)), 1e-6);
+    EXPECT_GT(difference(part(perturbed, half), part(plain, half)), 1e-4);
 }
 
 TEST_F(PropertyTest, TilesAreTheWhole) {

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "backend/onednn/attention.h"
+#include "backend/onednn/frequencies.h"
 #include "backend/onednn/kernels.h"
 #include "backend/onednn/memory_pool.h"
 #include "backend/onednn/norms.h"
@@ -250,6 +251,46 @@ class OnednnBackend final : public Backend {
     Tensor add(const Tensor& a, const Tensor& b) override {
         Tensor result = empty(a.shape(), a.dtype());
         add_into(a, b, result);
+        return result;
+    }
+
+    Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) override {
+        Tensor result = empty(x.shape(), x.dtype());
+        const std::int64_t width = x.dim(-1);
+        std::vector<float> scale(static_cast<std::size_t>(width), 1.F);
+        std::fill_n(scale.begin(), channels, factor);
+        const std::vector<float> bias(scale.size());
+        with_type(x.dtype(), [&](auto* type) {
+            using T = std::remove_pointer_t<decltype(type)>;
+            parallel_ranges(x.shape().rows(), 16, [&](std::int64_t begin, std::int64_t end) {
+                scale_bias_rows(x.data<T>() + begin * width, scale.data(), bias.data(), /*silu=*/false,
+                                result.data<T>() + begin * width, end - begin, width);
+            });
+        });
+        return result;
+    }
+
+    Tensor scale_low_frequencies(const Tensor& x, float factor) override {
+        Tensor result = empty(x.shape(), x.dtype());
+        onednn::scale_low_frequencies(x, factor, result);
+        return result;
+    }
+
+    Tensor concat_batch(const Tensor& a, const Tensor& b) override {
+        auto dims = a.shape().dims();
+        dims.front() += b.dim(0);
+        Tensor result = empty(Shape(std::move(dims)), a.dtype());
+        const std::size_t size = dtype_size(a.dtype());
+        const std::size_t bytes = static_cast<std::size_t>(a.dim(-1)) * size;
+        auto* to = result.data<std::byte>();
+        for (const Tensor* part : {&a, &b}) {
+            const std::size_t stride = static_cast<std::size_t>(part->row_stride()) * size;
+            parallel_ranges(part->shape().rows(), 64, [&](std::int64_t begin, std::int64_t end) {
+                for (auto row = static_cast<std::size_t>(begin); row < static_cast<std::size_t>(end); ++row)
+                    std::memcpy(to + row * bytes, part->data<std::byte>() + row * stride, bytes);
+            });
+            to += static_cast<std::size_t>(part->shape().rows()) * bytes;
+        }
         return result;
     }
 

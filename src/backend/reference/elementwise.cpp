@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <numbers>
 #include <utility>
 #include <vector>
@@ -144,6 +145,54 @@ Tensor add(const Tensor& a, const Tensor& b) {
     for (std::int64_t i = 0; i < a.shape().numel(); ++i) {
         y.data<float>()[i] = row_of(a, i / channels)[i % channels] + row_of(b, i / channels)[i % channels];
     }
+    return y;
+}
+
+Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) {
+    Tensor y = make_host_tensor(x.shape(), DType::kF32);
+    for (std::int64_t i = 0; i < x.shape().numel(); ++i)
+        y.data<float>()[i] = x.data<float>()[i] * (i % x.dim(-1) < channels ? factor : 1.F);
+    return y;
+}
+
+// By the definition of the transform: forth and back, frequency by frequency.
+Tensor scale_low_frequencies(const Tensor& x, float factor) {
+    constexpr double kTurn = 2 * std::numbers::pi;
+    const std::int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3), pixels = height * width;
+    Tensor y = make_host_tensor(x.shape(), DType::kF32);
+    std::copy_n(x.data<float>(), x.shape().numel(), y.data<float>());
+    for (std::int64_t n = 0; n < x.dim(0); ++n) {
+        for (std::int64_t c = 0; c < channels; ++c) {
+            const auto value = [&](std::int64_t p) { return (n * pixels + p) * channels + c; };
+            for (int down = height > 1 ? -1 : 0; down <= 0; ++down) {
+                for (int across = width > 1 ? -1 : 0; across <= 0; ++across) {
+                    const auto wave = [&](std::int64_t p) {
+                        const double turns =
+                            down * static_cast<double>(p / width) / static_cast<double>(height) +
+                            across * static_cast<double>(p % width) / static_cast<double>(width);
+                        return std::polar(1.0, kTurn * turns);
+                    };
+                    std::complex<double> coefficient = 0;
+                    for (std::int64_t p = 0; p < pixels; ++p)
+                        coefficient += static_cast<double>(x.data<float>()[value(p)]) * std::conj(wave(p));
+                    coefficient *= (static_cast<double>(factor) - 1) / static_cast<double>(pixels);
+                    for (std::int64_t p = 0; p < pixels; ++p)
+                        y.data<float>()[value(p)] += static_cast<float>((coefficient * wave(p)).real());
+                }
+            }
+        }
+    }
+    return y;
+}
+
+Tensor concat_batch(const Tensor& a, const Tensor& b) {
+    auto dims = a.shape().dims();
+    dims.front() += b.dim(0);
+    Tensor y = make_host_tensor(Shape(std::move(dims)), DType::kF32);
+    float* to = y.data<float>();
+    for (const Tensor* part : {&a, &b})
+        for (std::int64_t row = 0; row < part->shape().rows(); ++row)
+            to = std::copy_n(row_of(*part, row), part->dim(-1), to);
     return y;
 }
 

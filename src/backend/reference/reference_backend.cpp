@@ -92,6 +92,13 @@ class ReferenceBackend final : public Backend {
         return reference::activate(x, activation);
     }
     Tensor add(const Tensor& a, const Tensor& b) override { return reference::add(a, b); }
+    Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) override {
+        return reference::scale_channels(x, channels, factor);
+    }
+    Tensor scale_low_frequencies(const Tensor& x, float factor) override {
+        return reference::scale_low_frequencies(x, factor);
+    }
+    Tensor concat_batch(const Tensor& a, const Tensor& b) override { return reference::concat_batch(a, b); }
     Tensor concat_channels(const Tensor& a, const Tensor& b) override {
         return reference::concat_channels(a, b);
     }
