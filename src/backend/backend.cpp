@@ -12,6 +12,8 @@ std::string_view activation_name(Activation activation) {
             return "gelu";
         case Activation::kQuickGelu:
             return "quick_gelu";
+        case Activation::kRelu:
+            return "relu";
     }
     return "?";
 }

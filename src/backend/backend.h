@@ -27,6 +27,7 @@ enum class Activation {
     kSilu,       // x * sigmoid(x)
     kGelu,       // x * Phi(x), the erf form
     kQuickGelu,  // x * sigmoid(1.702 x)
+    kRelu,       // max(x, 0)
 };
 
 // "none", "silu", ...: for traces and messages.

@@ -11,6 +11,7 @@
 #include "pipeline/tiles.h"
 #include "weights/checkpoint.h"
 #include "weights/resolve_model.h"
+#include "weights/vae_file.h"
 
 namespace sdxl {
 namespace {
@@ -118,7 +119,7 @@ std::vector<Error> check_generation(const GenerationRequest& request, const Engi
         if (request.refiner) require_model(models, request.refiner->model);
     });
     collect(errors, [&] {
-        if (!request.vae.empty()) open_checkpoint(models.path_of(request.vae));
+        if (!request.vae.empty()) open_vae(models.path_of(request.vae));
     });
     GenerationRequest sized = request;
     collect(errors, [&] { read_inputs(sized, config); });

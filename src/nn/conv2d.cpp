@@ -5,9 +5,9 @@ namespace sdxl::nn {
 Conv2d::Conv2d(const LoadContext& load, const WeightScope& scope, std::int64_t in, std::int64_t out,
                const Conv2dOptions& options) {
     const HostView weight = scope.get("weight", {out, in, options.kernel, options.kernel});
-    const HostView bias = scope.get("bias", {out});
+    const HostView bias = options.bias ? scope.get("bias", {out}) : HostView{};
     if (options.kernel == 1 && options.stride == 1) {
-        pointwise_ = ops::prepare_linear(load, {{weight}, {bias}});
+        pointwise_ = ops::prepare_linear(load, {{weight}, options.bias ? std::vector{bias} : std::vector<HostView>{}});
     } else {
         spatial_ = ops::prepare_conv2d(load, {weight, bias, options.stride, options.padding});
     }

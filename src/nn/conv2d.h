@@ -1,4 +1,4 @@
-// Conv2d: torch.nn.Conv2d on channels-last pictures. Tensors "weight" [out, in, k, k] and "bias" [out].
+// Conv2d: torch.nn.Conv2d on channels-last pictures. Tensors "weight" [out, in, k, k] and, unless it has none, "bias" [out].
 //
 // A 1 x 1 convolution of stride 1 is a linear over [N * H * W, C], and is prepared as one.
 #pragma once
@@ -15,9 +15,10 @@ struct Conv2dOptions {
     std::int64_t kernel = 3;
     int stride = 1;
     Padding padding{1, 1, 1, 1};
+    bool bias = true;
 };
 
-inline constexpr Conv2dOptions kConv1x1{1, 1, {}};
+inline constexpr Conv2dOptions kConv1x1{1, 1, {}, true};
 
 class Conv2d {
   public:

@@ -179,10 +179,11 @@ std::uint64_t loaded_bytes(const std::filesystem::path& path, DType compute) {
 std::shared_ptr<const VaeModel> load_vae_model(const std::filesystem::path& path, Backend& backend,
                                                DType compute, const CancelToken& cancel,
                                                std::vector<std::string>& warnings) {
-    Checkpoint checkpoint = open_checkpoint(path);
-    checkpoint.vae.set_observer([&cancel](std::uint64_t, std::uint64_t) { cancel.check(); });
-    auto vae = std::make_shared<VaeModel>(LoadContext{backend, compute}, checkpoint.vae, checkpoint.configs.vae);
-    warn_unused(checkpoint.vae, warnings);
+    VaeCheckpoint file = open_vae(path);
+    file.weights.set_observer([&cancel](std::uint64_t, std::uint64_t) { cancel.check(); });
+    auto vae = std::make_shared<VaeModel>(LoadContext{backend, compute}, file.weights, file.config, file.kind);
+    warnings = file.warnings;
+    warn_unused(file.weights, warnings);
     return vae;
 }
 

@@ -44,34 +44,43 @@ std::vector<float> in_tiles(const Context& ctx, int height, int width, int scale
 
 }  // namespace
 
-VaeModel::VaeModel(const LoadContext& load, const WeightMap& weights, const std::string& config)
+VaeModel::VaeModel(const LoadContext& load, const WeightMap& weights, const std::string& config, VaeKind kind)
     : compute_(load.compute),
       weight_bytes_(weights.total_bytes()),
-      kl_(load, weights, config_of(weights, config)) {}
+      network_(kind == VaeKind::kTiny
+                   ? std::variant<AutoencoderKL, AutoencoderTiny>(std::in_place_type<AutoencoderTiny>, load, weights)
+                   : std::variant<AutoencoderKL, AutoencoderTiny>(std::in_place_type<AutoencoderKL>, load, weights,
+                                                                  config_of(weights, config))) {}
 
 Latents VaeModel::encode(const Context& ctx, std::span<const float> pixels, int height, int width,
                          NoiseSource& noise, const std::optional<TileSizes>& tiles) const {
     const Context own{ctx.backend, compute_, ctx.cancel, ctx.trace};
     Latents latents{height / kPixelsPerLatent, width / kPixelsPerLatent, {}};
+    const ops::PictureExtents extents{1, kLatentChannels, latents.height, latents.width};
+    if (const auto* tiny = std::get_if<AutoencoderTiny>(&network_)) {
+        latents.values = ops::nhwc_to_nchw(
+            ops::download(own, tiny->encode(own, upload_picture(own, pixels, height, width))), extents);
+        return latents;
+    }
+    const AutoencoderKL& kl = std::get<AutoencoderKL>(network_);
     LatentDistribution distribution;
     if (tiles) {
         const auto shrink = [&](const Context& with, const TilePlace& place) {
             const TilePlace part{place.top * kPixelsPerLatent, place.left * kPixelsPerLatent,
                                  place.height * kPixelsPerLatent, place.width * kPixelsPerLatent};
             const auto cut = cut_out(pixels, width, 3, part);
-            return ops::download(with, kl_.shrink(with, upload_picture(with, cut, part.height, part.width)));
+            return ops::download(with, kl.shrink(with, upload_picture(with, cut, part.height, part.width)));
         };
         const auto hidden = in_tiles(own, latents.height, latents.width, 1,
-                                     static_cast<int>(kl_.hidden_channels()), *tiles, shrink);
-        distribution = kl_.encode_hidden(own, upload_picture(own, hidden, latents.height, latents.width));
+                                     static_cast<int>(kl.hidden_channels()), *tiles, shrink);
+        distribution = kl.encode_hidden(own, upload_picture(own, hidden, latents.height, latents.width));
     } else {
-        distribution = kl_.encode(own, upload_picture(own, pixels, height, width));
+        distribution = kl.encode(own, upload_picture(own, pixels, height, width));
     }
-    const ops::PictureExtents extents{1, kLatentChannels, latents.height, latents.width};
     latents.values = ops::nhwc_to_nchw(distribution.mean, extents);
     const std::vector<float> logvar = ops::nhwc_to_nchw(distribution.logvar, extents);
     const std::vector<float> draws = noise.normal(static_cast<std::int64_t>(latents.values.size()));
-    const float scale = kl_.config().scaling_factor;
+    const float scale = kl.config().scaling_factor;
     for (std::size_t i = 0; i < draws.size(); ++i)
         latents.values[i] = (latents.values[i] + std::exp(0.5F * logvar[i]) * draws[i]) * scale;
     return latents;
@@ -82,16 +91,20 @@ std::vector<float> VaeModel::decode(const Context& ctx, const Latents& latents,
     const Context own{ctx.backend, compute_, ctx.cancel, ctx.trace};
     const ops::PictureExtents extents{1, kLatentChannels, latents.height, latents.width};
     std::vector<float> scaled = ops::nchw_to_nhwc(latents.values, extents);
-    for (float& value : scaled) value /= kl_.config().scaling_factor;
+    // Small enough to be done whole.
+    if (const auto* tiny = std::get_if<AutoencoderTiny>(&network_))
+        return ops::download(own, tiny->decode(own, upload_picture(own, scaled, latents.height, latents.width)));
+    const AutoencoderKL& kl = std::get<AutoencoderKL>(network_);
+    for (float& value : scaled) value /= kl.config().scaling_factor;
     const Tensor latent = upload_picture(own, scaled, latents.height, latents.width);
-    if (!tiles) return ops::download(own, kl_.decode(own, latent));
-    const std::vector<float> hidden = ops::download(own, kl_.decode_hidden(own, latent));
+    if (!tiles) return ops::download(own, kl.decode(own, latent));
+    const std::vector<float> hidden = ops::download(own, kl.decode_hidden(own, latent));
     const auto enlarge = [&](const Context& with, const TilePlace& place) {
-        const auto cut = cut_out(hidden, latents.width, static_cast<int>(kl_.hidden_channels()), place);
-        return ops::download(with, kl_.enlarge(with, upload_picture(with, cut, place.height, place.width)));
+        const auto cut = cut_out(hidden, latents.width, static_cast<int>(kl.hidden_channels()), place);
+        return ops::download(with, kl.enlarge(with, upload_picture(with, cut, place.height, place.width)));
     };
     return in_tiles(own, latents.height, latents.width, kPixelsPerLatent,
-                    static_cast<int>(kl_.config().image_channels), *tiles, enlarge);
+                    static_cast<int>(kl.config().image_channels), *tiles, enlarge);
 }
 
 }  // namespace sdxl

@@ -9,13 +9,16 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "models/autoencoder_kl.h"
+#include "models/autoencoder_tiny.h"
 #include "ops/context.h"
 #include "pipeline/tiles.h"
 #include "request/generation.h"
 #include "sampling/random.h"
+#include "weights/vae_file.h"
 #include "weights/weight_scope.h"
 
 namespace sdxl {
@@ -26,13 +29,15 @@ inline constexpr int kPixelsPerLatent = 8;
 class VaeModel {
   public:
     // `config` is the component's config.json, "" if there is none. Fails with kInvalidModel.
-    VaeModel(const LoadContext& load, const WeightMap& weights, const std::string& config);
+    VaeModel(const LoadContext& load, const WeightMap& weights, const std::string& config,
+             VaeKind kind = VaeKind::kKl);
 
     DType compute() const { return compute_; }
     std::uint64_t weight_bytes() const { return weight_bytes_; }
 
-    // A sample of the picture's latent distribution; draws from `noise` once, as many values as it has. `ctx`
-    // lends its backend, token and trace; the element type is the VAE's own.
+    // A sample of the picture's latent distribution; draws from `noise` once, as many values as it has (a tiny
+    // autoencoder has no distribution and draws nothing). `ctx` lends its backend, token and trace; the element
+    // type is the VAE's own. Fails with kUnsupported for a tiny one without an encoder.
     Latents encode(const Context& ctx, std::span<const float> pixels, int height, int width,
                    NoiseSource& noise, const std::optional<TileSizes>& tiles = std::nullopt) const;
     // Not clamped, and not a number where the network overflows. With `tiles` in pieces, which takes less
@@ -43,7 +48,7 @@ class VaeModel {
   private:
     DType compute_;
     std::uint64_t weight_bytes_;
-    AutoencoderKL kl_;
+    std::variant<AutoencoderKL, AutoencoderTiny> network_;
 };
 
 }  // namespace sdxl

@@ -345,6 +345,14 @@ void gelu(const T* x, T* y, std::int64_t count) {
     }
 }
 
+// Plain enough for the compiler to make vectors of it. Values that are not numbers stay so.
+void relu(const float* x, float* y, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) y[i] = x[i] < 0.F ? 0.F : x[i];
+}
+void relu(const bf16_bits* x, bf16_bits* y, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) y[i] = bf16_to_f32(x[i]) < 0.F ? bf16_bits{} : x[i];
+}
+
 float silu_alpha(EltwiseKind kind) {
     return kind == EltwiseKind::kQuickGelu ? 1.702F : 1.F;
 }
@@ -369,10 +377,12 @@ void add(const bf16_bits* a, const bf16_bits* b, bf16_bits* y, std::int64_t coun
 
 void eltwise(EltwiseKind kind, const float* x, float* y, std::int64_t count) {
     if (kind == EltwiseKind::kGelu) return gelu(x, y, count);
+    if (kind == EltwiseKind::kRelu) return relu(x, y, count);
     HWY_DYNAMIC_DISPATCH(silu_f32)(silu_alpha(kind), x, y, count);
 }
 void eltwise(EltwiseKind kind, const bf16_bits* x, bf16_bits* y, std::int64_t count) {
     if (kind == EltwiseKind::kGelu) return gelu(x, y, count);
+    if (kind == EltwiseKind::kRelu) return relu(x, y, count);
     HWY_DYNAMIC_DISPATCH(silu_bf16)(silu_alpha(kind), x, y, count);
 }
 

@@ -12,7 +12,7 @@
 
 namespace sdxl::onednn {
 
-enum class EltwiseKind { kSilu, kGelu, kQuickGelu };
+enum class EltwiseKind { kSilu, kGelu, kQuickGelu, kRelu };
 
 // Any floating element type to T; `source` may be unaligned.
 void convert(const std::byte* source, DType dtype, float* target, std::int64_t count);

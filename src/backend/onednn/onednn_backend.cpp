@@ -30,12 +30,15 @@ PostOp post_op(Activation activation) {
             return PostOp::kGelu;
         case Activation::kQuickGelu:
             return PostOp::kQuickGelu;
+        case Activation::kRelu:
+            return PostOp::kRelu;
     }
     return PostOp::kNone;
 }
 
 EltwiseKind eltwise_kind(Activation activation) {
     if (activation == Activation::kGelu) return EltwiseKind::kGelu;
+    if (activation == Activation::kRelu) return EltwiseKind::kRelu;
     return activation == Activation::kQuickGelu ? EltwiseKind::kQuickGelu : EltwiseKind::kSilu;
 }
 

@@ -28,6 +28,9 @@ dnnl::primitive_attr attributes(PostOp post, const memory::desc& other) {
         case PostOp::kQuickGelu:
             append_eltwise(ops, dnnl::algorithm::eltwise_swish, 1.702F);
             break;
+        case PostOp::kRelu:
+            append_eltwise(ops, dnnl::algorithm::eltwise_relu, 0.F);
+            break;
         case PostOp::kGelu:
             append_eltwise(ops, dnnl::algorithm::eltwise_gelu_erf, 0.F);
             break;

@@ -53,7 +53,7 @@ struct Conv2dWeight final : PreparedWeight {
 };
 
 // What is fused behind a product.
-enum class PostOp { kNone, kSilu, kGelu, kQuickGelu, kAdd, kMultiply };
+enum class PostOp { kNone, kSilu, kGelu, kQuickGelu, kRelu, kAdd, kMultiply };
 
 class Primitives {
   public:

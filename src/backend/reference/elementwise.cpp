@@ -43,6 +43,8 @@ double apply(Activation activation, double x) {
             return 0.5 * x * (1.0 + std::erf(x / std::numbers::sqrt2));
         case Activation::kQuickGelu:
             return x / (1.0 + std::exp(-1.702 * x));
+        case Activation::kRelu:
+            return x < 0.0 ? 0.0 : x;
     }
     return x;
 }
