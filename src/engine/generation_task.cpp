@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "engine/picture_reader.h"
 #include "engine/picture_writer.h"
 #include "engine/progress_meter.h"
+#include "image/resize.h"
 #include "pipeline/generation.h"
 #include "pipeline/latent_preview.h"
 #include "pipeline/latents.h"
@@ -159,11 +161,30 @@ class GenerationTask final : public Task {
     void tell(Stage stage, double done, double total, bool wanted = true) {
         ProgressEvent event = meter_.tell(stage, done, total);
         if (!context_.progress || !wanted) return;
-        if (context_.wish.preview && !group_.empty() && stage == Stage::kDenoise) {
-            const Latents& shown = group_.front()->latents();
-            event.preview = std::make_shared<Image>(latent_preview(shown.values, shown.height, shown.width));
-        }
+        if (context_.wish.preview && !group_.empty() && stage == Stage::kDenoise)
+            event.preview = std::make_shared<Image>(preview_of(group_.front()->latents()));
         context_.progress(event);
+    }
+
+    Image preview_of(const Latents& latents) {
+        constexpr int kLargestSide = 512;
+        if (context_.wish.preview_vae.empty())
+            return latent_preview(latents.values, latents.height, latents.width);
+        const DType compute = parts_.compute_type(request_.precision);
+        std::vector<std::string> warnings;
+        const auto vae = parts_.models.get_vae(parts_.models.path_of(context_.wish.preview_vae), compute,
+                                               *context_.token, warnings);
+        for (const auto& warning : warnings) warn("preview_vae: " + warning);
+        const Context ctx{parts_.backend, compute, context_.token.get(), nullptr};
+        std::vector<float> values = vae->decode(ctx, latents, tiles_);
+        // A preview is no reason to fail: what is not a number is grey.
+        for (float& value : values)
+            if (!std::isfinite(value)) value = 0;
+        const Image whole =
+            to_image(values, latents.width * kPixelsPerLatent, latents.height * kPixelsPerLatent);
+        const double scale = std::min(1.0, static_cast<double>(kLargestSide) / std::max(whole.width, whole.height));
+        return resize_image(whole, static_cast<int>(whole.width * scale), static_cast<int>(whole.height * scale),
+                            ResizeMode::kStretch);
     }
 
     void warn(std::string text) {

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "engine/checks.h"
+#include "image/jpeg.h"
 #include "image/png.h"
+#include "image/webp.h"
 #include "image/write_file.h"
 
 namespace sdxl {
@@ -31,9 +33,9 @@ std::string file_stem(const std::string& id) {
     return text;
 }
 
-// <name>_<index>.png for the pictures after the first.
-std::filesystem::path numbered(std::filesystem::path path, int index) {
-    if (path.extension().empty()) path += ".png";
+// <name>_<index>.<format> for the pictures after the first.
+std::filesystem::path numbered(std::filesystem::path path, int index, ImageFormat format) {
+    if (path.extension().empty()) path += image_format_extension(format);
     if (index == 0) return path;
     const std::string name = path.stem().string() + "_" + std::to_string(index) + path.extension().string();
     return path.replace_filename(name);
@@ -41,12 +43,13 @@ std::filesystem::path numbered(std::filesystem::path path, int index) {
 
 // A name of ours never replaces an earlier picture: hosts use one session id for many requests, and workers
 // share a folder.
-std::filesystem::path write_under_new_name(const std::string& stem, const EngineConfig& config,
-                                           std::span<const std::uint8_t> bytes) {
+std::filesystem::path write_under_new_name(const std::string& stem, ImageFormat format,
+                                           const EngineConfig& config, std::span<const std::uint8_t> bytes) {
     const auto folder = std::filesystem::absolute(config.output_dir);
-    std::filesystem::path path = folder / (stem + ".png");
+    const std::string extension(image_format_extension(format));
+    std::filesystem::path path = folder / (stem + extension);
     for (int again = 2; !write_new_file_atomically(path, bytes); ++again)
-        path = folder / (stem + "-" + std::to_string(again) + ".png");
+        path = folder / (stem + "-" + std::to_string(again) + extension);
     return path;
 }
 
@@ -68,6 +71,19 @@ std::string parameters_text(const GenerationRequest& request, const GenerationRe
     return text;
 }
 
+std::vector<std::uint8_t> encode(const Image& image, const GenerationRequest& request,
+                                 const std::string& parameters) {
+    switch (request.format) {
+        case ImageFormat::kJpeg:
+            return encode_jpeg(image, request.quality, parameters);
+        case ImageFormat::kWebp:
+            return encode_webp(image, request.quality);
+        case ImageFormat::kPng:
+            break;
+    }
+    return encode_png(image, {{"parameters", parameters}, {"Software", "sdxl-worker"}});
+}
+
 }  // namespace
 
 GeneratedImage write_picture(const Image& image, const GenerationRequest& request,
@@ -79,14 +95,14 @@ GeneratedImage write_picture(const Image& image, const GenerationRequest& reques
     result.height = image.height;
     if (request.keep_pixels) result.pixels = std::make_shared<Image>(image);
     if (request.keep_pixels && request.save_path.empty()) return result;
-    auto encoded = encode_png(
-        image, {{"parameters", parameters_text(request, so_far, seed)}, {"Software", "sdxl-worker"}});
+    auto encoded = encode(image, request, parameters_text(request, so_far, seed));
     if (request.save_path.empty()) {
         result.path =
-            write_under_new_name(file_stem(request.id) + "_" + std::to_string(seed), config, encoded)
+            write_under_new_name(file_stem(request.id) + "_" + std::to_string(seed), request.format, config,
+                                 encoded)
                 .string();
     } else {
-        const auto path = numbered(save_path_of(request, config), index);
+        const auto path = numbered(save_path_of(request, config), index, request.format);
         write_file_atomically(path, encoded);
         result.path = path.string();
     }

@@ -131,10 +131,10 @@ OrderedJson action_capabilities(const EngineStatus& status) {
     for (const Feature& feature : features()) names[feature.action_name] = feature.available;
     return {{"features", std::move(names)},
             {"supportedSchedulers", known_schedulers()},
-            {"supportedFormats", OrderedJson::array({"png"})},
+            {"supportedFormats", OrderedJson::array({"png", "jpeg", "webp"})},
             {"maxResolution", kMaxResolution},
             {"maxBatchSize", kMaxBatchSize},
-            {"memoryOptimizations", OrderedJson::array()},
+            {"memoryOptimizations", OrderedJson::array({"vae_tiling", "vae_slicing"})},
             {"postprocessingOptions", OrderedJson::array()},
             {"deviceName", status.device_name},
             {"gpuId", kGpuId}};

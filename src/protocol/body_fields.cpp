@@ -169,6 +169,22 @@ void set_models(const BodyFields& fields, GenerationRequest& request, Report& re
     request.refiner = std::move(refiner);
 }
 
+// A word for the format goes before the end of the file's name.
+void set_format(const BodyFields& fields, GenerationRequest& request, Report& report) {
+    const auto dot = request.save_path.find_last_of('.');
+    const auto ending = dot == std::string::npos ? std::nullopt : parse_image_format(request.save_path.substr(dot + 1));
+    request.format = ending.value_or(request.format);
+    if (fields.format) {
+        request.format = parse_image_format(fields.format->value).value_or(request.format);
+        if (ending && *ending != request.format)
+            report.warn(fields.save_path->pointer, "ends like another format; the file is written as " +
+                                                       std::string(image_format_name(request.format)));
+    }
+    if (!fields.quality || fields.quality->value == 0) return;
+    request.quality = static_cast<int>(fields.quality->value);
+    if (request.format == ImageFormat::kPng) warn_unused(report, "png is lossless", fields.quality);
+}
+
 // One that was sent, or a drawn one, which fits an int32 together with those of a whole batch.
 std::uint64_t seed_or_drawn(const BodyFields& fields) {
     if (fields.seed && fields.seed->value >= 0) return static_cast<std::uint64_t>(fields.seed->value);
@@ -226,6 +242,7 @@ void BodyFields::fill_from(const BodyFields& others, Report* report) {
     fill(precision, others.precision, report);
     fill(device, others.device, report);
     fill(format, others.format, report);
+    fill(quality, others.quality, report);
     fill(save_path, others.save_path, report);
     fill(return_image_data, others.return_image_data, report);
     prompt_refused = prompt_refused || others.prompt_refused;
@@ -258,7 +275,7 @@ GenerationRequest complete(const BodyFields& fields, StartFrom start, const std:
     set_sizes(fields, request);
     if (fields.precision)
         request.precision = parse_precision(fields.precision->value).value_or(request.precision);
-    if (fields.format) request.format = parse_image_format(fields.format->value).value_or(request.format);
+    set_format(fields, request, report);
     if (fields.device) check_device(*fields.device, report);
     return request;
 }

@@ -60,6 +60,7 @@ struct BodyFields {
     std::optional<Field<std::string>> precision;
     std::optional<Field<std::string>> device;
     std::optional<Field<std::string>> format;
+    std::optional<Field<std::int64_t>> quality;
     std::optional<Field<std::string>> save_path;
     std::optional<Field<bool>> return_image_data;
     bool prompt_refused = false;  // one was sent that is not valid

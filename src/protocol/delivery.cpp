@@ -52,12 +52,15 @@ struct Delivery {
     }
 
     static std::optional<ProgressWish> wish(const Members& members) {
-        if (const auto wanted = members.flag("progress")) return ProgressWish{wanted->value ? 1 : 0, false};
+        if (const auto wanted = members.flag("progress")) return ProgressWish{wanted->value ? 1 : 0, false, ""};
         const Members options = members.object("progress");
         const auto every = options.integer("every");
         const auto preview = options.flag("preview");
-        if (!every && !preview) return std::nullopt;
-        return ProgressWish{every ? static_cast<int>(every->value) : 1, preview && preview->value};
+        const auto vae = options.text("preview_vae");
+        if (!every && !preview && !vae) return std::nullopt;
+        // Who names a VAE for previews wants them.
+        const bool wanted = preview ? preview->value : vae.has_value();
+        return ProgressWish{every ? static_cast<int>(every->value) : 1, wanted, vae ? vae->value : ""};
     }
 };
 

@@ -59,6 +59,7 @@ BodyFields read_the_rest(const Members& body) {
     fields.device = body.object("Performance").text("Device");
     fields.save_path = body.object("Output").text("SavePath");
     fields.format = body.object("Output").text("Format");
+    fields.quality = body.object("Output").integer("Quality");
     fields.return_image_data = body.object("Output").flag("ReturnImageData");
     return fields;
 }
@@ -72,6 +73,7 @@ BodyFields read_enhanced_body(const Members& body, Report& report) {
     fields.fill_from(read_the_rest(body), &report);
     BodyFields post;
     post.format = body.object("PostProcessing").text("OutputFormat");
+    post.quality = body.object("PostProcessing").integer("Quality");
     fields.fill_from(post, &report);
     return fields;
 }

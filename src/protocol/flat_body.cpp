@@ -78,6 +78,7 @@ BodyFields read_flat_body(const Members& body) {
     fields.precision = body.text("dtype");
     fields.device = body.text("device");
     fields.format = body.text("format");
+    fields.quality = body.integer("quality");
     fields.save_path = body.text("save_path");
     fields.return_image_data = body.flag("return_image_data");
     return fields;

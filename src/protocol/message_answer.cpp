@@ -130,10 +130,10 @@ OrderedJson message_capabilities(const EngineStatus& status) {
     for (const Feature& feature : features()) names[feature.message_name] = feature.available;
     return {{"features", std::move(names)},
             {"supported_schedulers", known_schedulers()},
-            {"supported_formats", OrderedJson::array({"png"})},
+            {"supported_formats", OrderedJson::array({"png", "jpeg", "webp"})},
             {"max_resolution", kMaxResolution},
             {"max_batch_size", kMaxBatchSize},
-            {"memory_optimizations", OrderedJson::array()},
+            {"memory_optimizations", OrderedJson::array({"vae_tiling", "vae_slicing"})},
             {"postprocessing_options", OrderedJson::array()},
             {"device", status.device},
             {"device_name", status.device_name},

@@ -24,6 +24,7 @@ BodyFields read_nested_body(const Members& body) {
 
     const Members output = body.object("output");
     fields.format = output.text("format");
+    fields.quality = output.integer("quality");
     fields.save_path = output.text("save_path");
     fields.return_image_data = output.flag("return_image_data");
 

@@ -120,7 +120,8 @@ struct GenerationRequest {
     Precision precision = Precision::kAuto;
 
     ImageFormat format = ImageFormat::kPng;
-    std::string save_path;           // file to write, "" for <output-dir>/<request id or time>_<seed>.png
+    int quality = 95;                // 1..100, of formats that lose something; WebP loses nothing at 100
+    std::string save_path;           // file to write, "" for <output-dir>/<request id or time>_<seed>.<format>
     bool return_image_data = false;  // also as base64 in the answer
     // For another stage: the result carries pixels or latents; a file is written only to a save_path.
     bool keep_pixels = false;
@@ -175,6 +176,7 @@ std::string_view stage_name(Stage stage);
 struct ProgressWish {
     int every = 0;         // tell about every n-th step; 0: nothing at all
     bool preview = false;  // with a small picture of what the latents show
+    std::string preview_vae = {};  // decoded by this VAE, e.g. TAESDXL; "": one pixel a latent, at no cost
 };
 
 struct ProgressEvent {
@@ -186,7 +188,8 @@ struct ProgressEvent {
     std::optional<double> seconds_left;    // an estimate; absent before the first step
     int part = 0;                          // 0..parts-1: which item of a batch, which stage of several
     int parts = 1;                         //
-    std::shared_ptr<const Image> preview;  // RGB, an eighth of the picture's size; null unless asked for
+    // RGB, null unless asked for: an eighth of the picture's size, or by preview_vae at most 512 a side.
+    std::shared_ptr<const Image> preview;
 };
 // Called on the engine's thread; must return quickly.
 using ProgressSink = std::function<void(const ProgressEvent&)>;

@@ -117,7 +117,10 @@ constexpr Name<RngKind> kRngs[] = {
     {"philox", RngKind::kPhilox},
 };
 
-constexpr Name<ImageFormat> kFormats[] = {{"png", ImageFormat::kPng}};
+constexpr Name<ImageFormat> kFormats[] = {{"png", ImageFormat::kPng},
+                                          {"jpg", ImageFormat::kJpeg},
+                                          {"jpeg", ImageFormat::kJpeg},
+                                          {"webp", ImageFormat::kWebp}};
 
 constexpr Name<Priority> kPrioritiesByName[] = {{"low", Priority::kLow},
                                                 {"normal", Priority::kNormal},
@@ -266,8 +269,20 @@ std::optional<ImageFormat> parse_image_format(std::string_view name) {
     return find<ImageFormat>(kFormats, name);
 }
 
-std::string_view image_format_name(ImageFormat) {
-    return "png";
+std::string_view image_format_name(ImageFormat format) {
+    switch (format) {
+        case ImageFormat::kPng:
+            return "png";
+        case ImageFormat::kJpeg:
+            return "jpeg";
+        case ImageFormat::kWebp:
+            return "webp";
+    }
+    return "";
+}
+
+std::string_view image_format_extension(ImageFormat format) {
+    return format == ImageFormat::kJpeg ? ".jpg" : (format == ImageFormat::kWebp ? ".webp" : ".png");
 }
 
 std::optional<ResizeMode> parse_resize_mode(std::string_view name) {

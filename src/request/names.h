@@ -39,7 +39,7 @@ enum class SigmaSchedule { kPlain, kKarras, kExponential, kBeta, kSgmUniform, kA
 enum class TimestepSpacing { kLeading, kTrailing, kLinspace };
 enum class PredictionType { kEpsilon, kVPrediction, kSample };
 enum class RngKind { kCpu, kPhilox };
-enum class ImageFormat { kPng };
+enum class ImageFormat { kPng, kJpeg, kWebp };
 enum class Precision { kAuto, kF32, kBF16 };
 enum class Priority { kLow, kNormal, kHigh, kCritical };
 inline constexpr int kPriorities = 4;
@@ -75,6 +75,8 @@ std::optional<RngKind> parse_rng(std::string_view name);
 std::string_view rng_name(RngKind rng);
 std::optional<ImageFormat> parse_image_format(std::string_view name);
 std::string_view image_format_name(ImageFormat format);
+// ".png", ".jpg", ".webp"
+std::string_view image_format_extension(ImageFormat format);
 // "stretch", "crop", "pad"
 std::optional<ResizeMode> parse_resize_mode(std::string_view name);
 std::string_view resize_mode_name(ResizeMode mode);

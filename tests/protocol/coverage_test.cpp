@@ -20,7 +20,7 @@ std::string told(const Message& message) {
     std::ostringstream out;
     for (const auto& warning : message.warnings) out << warning << '\n';
     out << message.worker << ' ' << message.timeout_seconds << ' ' << static_cast<int>(message.priority)
-        << ' ' << message.progress.every << message.progress.preview << ' ' << message.reply.id << ' '
+        << ' ' << message.progress.every << message.progress.preview << message.progress.preview_vae << ' ' << message.reply.id << ' '
         << message.reply.image_data << '\n';
     if (!message.command.ok()) {
         out << message.command.error().message;
@@ -45,7 +45,7 @@ std::string told(const Message& message) {
             << request->strength << ' ' << static_cast<int>(request->resize_mode) << ' ' << request->mask_blur
             << ' ' << request->denoising_start << ' ' << request->denoising_end << ' '
             << request->aesthetic_score << ' ' << request->negative_aesthetic_score << ' '
-            << request->pag_scale << ' ' << request->vae_tiling << ' ' << request->size_of_image << ' ';
+            << request->pag_scale << ' ' << static_cast<int>(request->format) << ' ' << request->quality << ' ' << request->vae_tiling << ' ' << request->size_of_image << ' ';
         if (request->free_u) out << request->free_u->b1 << request->free_u->b2 << request->free_u->s1 << request->free_u->s2 << ' ';
         if (request->refiner)
             out << request->refiner->model << ' ' << request->refiner->switch_at << ' '

@@ -16,8 +16,8 @@ TEST(Features, FlatRefusals) {
                                                          {"device", "\"cuda:0\""},
                                                          {"device", "\"privateuseone:0\""},
                                                          {"device", "\"mps\""},
-                                                         {"format", "\"jpg\""},
-                                                         {"output_format", "\"webp\""},
+                                                         {"format", "\"bmp\""},
+                                                         {"output_format", "\"avif\""},
                                                          {"dtype", "\"int8\""},
                                                          {"upscale", R"({"enabled":true,"factor":2})"},
                                                          {"snr_weighting", "5.0"},
@@ -43,7 +43,7 @@ TEST(Features, EnhancedRefusals) {
         {"Postprocessing", "Upscaler", "\"esrgan\""},
         {"Postprocessing", "Watermark", "true"},
         {"Postprocessing", "AutoContrast", "true"},
-        {"Postprocessing", "OutputFormat", "\"jpeg\""}};
+        {"Postprocessing", "OutputFormat", "\"tiff\""}};
     for (const auto& [object, member, value] : cases)
         expect_refused(std::string(R"({"prompt":"p",")") + object + "\":{\"" + member + "\":" + value + "}}",
                        std::string("/data/") + object + "/" + member);

@@ -12,7 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kMicro = fs::path(SDXL_FIXTURES) / "micro";
-const std::string kUnetFile = "diffusion_pytorch_model.safetensors";
+const std::string kWeightsFile = "diffusion_pytorch_model.safetensors";
 constexpr std::int64_t kClipLWidth = 64;  // of the micro model
 constexpr std::int64_t kPooled = 128;
 constexpr std::int64_t kSizesOfRefiner = 5 * 256;
@@ -53,7 +53,7 @@ void write_micro_variant(const fs::path& folder, const PlainTensors& unet, Micro
     fs::create_directories(folder);
     fs::copy(kMicro, folder, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     for (const auto& file : fs::directory_iterator(folder / "unet")) fs::remove(file);
-    write_tensors(folder / "unet" / kUnetFile, unet);
+    write_tensors(folder / "unet" / kWeightsFile, unet);
     if (kind == MicroKind::kBase) return;
     nlohmann::json index = nlohmann::json::parse(std::ifstream(folder / "model_index.json"));
     index["text_encoder"] = {nullptr, nullptr};
@@ -62,9 +62,15 @@ void write_micro_variant(const fs::path& folder, const PlainTensors& unet, Micro
     std::ofstream(folder / "model_index.json") << index.dump();
 }
 
-PlainTensors micro_unet() {
+void replace_component(const fs::path& folder, const std::string& component, const PlainTensors& tensors) {
+    for (const auto& file : fs::directory_iterator(folder / component))
+        if (file.path().extension() == ".safetensors") fs::remove(file);
+    write_tensors(folder / component / kWeightsFile, tensors);
+}
+
+PlainTensors micro_component(const std::string& component) {
     PlainTensors tensors;
-    for (const auto& file : fs::directory_iterator(kMicro / "unet"))
+    for (const auto& file : fs::directory_iterator(kMicro / component))
         if (file.path().extension() == ".safetensors")
             for (const auto& [name, tensor] : open_tensor_files(file.path()).tensors)
                 tensors[name] = {tensor.view.shape.dims(), to_f32(tensor.view)};

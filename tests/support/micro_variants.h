@@ -23,7 +23,12 @@ enum class MicroKind { kBase, kRefiner };
 void write_micro_variant(const std::filesystem::path& folder, const PlainTensors& unet,
                          MicroKind kind = MicroKind::kBase);
 
-PlainTensors micro_unet();
+// Replaces a component's weights in such a folder: "vae", "unet".
+void replace_component(const std::filesystem::path& folder, const std::string& component,
+                       const PlainTensors& tensors);
+
+PlainTensors micro_component(const std::string& component);
+inline PlainTensors micro_unet() { return micro_component("unet"); }
 // A refiner: it sees the second text encoder alone and five size embeddings. What it does not see of the
 // micro model is 0 in `blind_base`, so that both predict the same.
 PlainTensors micro_refiner();
