@@ -157,9 +157,8 @@ std::vector<StageResult> run_stages(const Options& options, Backend& backend, co
     stages.push_back(run_stage("unet_step", backend, model.compute, options.repeat,
                                [&](const Context& c) { step_together(c, model, conditioning, together); }));
     peak.measure();
-    stages.push_back(run_stage("vae_decode", backend, model.compute, options.repeat, [&](const Context& c) {
-        model.vae->decode(c, pictures.front()->latents());
-    }));
+    stages.push_back(run_stage("vae_decode", backend, model.compute, options.repeat,
+                               [&](const Context& c) { model.vae->decode(c, pictures.front()->latents()); }));
     peak.measure();
     return stages;
 }

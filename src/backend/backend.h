@@ -123,8 +123,8 @@ class Backend {
     virtual Tensor add(const Tensor& a, const Tensor& b) = 0;
     // The first `channels` of x [..., C] times `factor`.
     virtual Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) = 0;
-    // x [N, H, W, C] with the frequencies 0 and -1 of each side (of a discrete Fourier transform over H and W)
-    // times `factor`, real part: FreeU's filter of radius 1 (Si et al. 2023).
+    // x [N, H, W, C] with the frequencies 0 and -1 of each side (of a discrete Fourier transform over H and
+    // W) times `factor`, real part: FreeU's filter of radius 1 (Si et al. 2023).
     virtual Tensor scale_low_frequencies(const Tensor& x, float factor) = 0;
 
     // --- movement

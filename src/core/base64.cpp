@@ -53,7 +53,8 @@ std::optional<std::vector<std::uint8_t>> decode_base64(std::string_view text) {
     }
     const std::size_t left = digits % 4;
     if (left == 1 || (padding > 0 && left + padding != 4)) return std::nullopt;
-    if (left >= 2) bytes.push_back(static_cast<std::uint8_t>((left == 2 ? group >> 4U : group >> 10U) & 255U));
+    if (left >= 2)
+        bytes.push_back(static_cast<std::uint8_t>((left == 2 ? group >> 4U : group >> 10U) & 255U));
     if (left == 3) bytes.push_back(static_cast<std::uint8_t>(group >> 2U & 255U));
     return bytes;
 }

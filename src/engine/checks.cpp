@@ -64,8 +64,8 @@ void require_writable(const fs::path& file) {
 
 void require_model(const ModelCache& models, const std::string& name) {
     if (open_checkpoint(models.path_of(name)).kind == ModelKind::kEdit)
-        fail(ErrorCode::kUnsupported, "the model '" + name +
-                                          "' edits pictures by instruction, which this worker does not do");
+        fail(ErrorCode::kUnsupported,
+             "the model '" + name + "' edits pictures by instruction, which this worker does not do");
 }
 
 template <class Look>

@@ -182,8 +182,9 @@ class LoopEngine final : public Engine {
         if (!request.vae.empty()) models_.get_vae(models_.path_of(request.vae), compute, token, warnings);
         info.warnings.insert(info.warnings.end(), warnings.begin(), warnings.end());
         if (!request.refiner.empty() && !is_loaded(request.refiner))
-            info.warnings.push_back("the refiner was loaded and had to make room again: memory does not hold both; "
-                                    "it is loaded when a request names it");
+            info.warnings.push_back(
+                "the refiner was loaded and had to make room again: memory does not hold both; "
+                "it is loaded when a request names it");
         return info;
     }
 

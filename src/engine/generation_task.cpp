@@ -182,9 +182,10 @@ class GenerationTask final : public Task {
             if (!std::isfinite(value)) value = 0;
         const Image whole =
             to_image(values, latents.width * kPixelsPerLatent, latents.height * kPixelsPerLatent);
-        const double scale = std::min(1.0, static_cast<double>(kLargestSide) / std::max(whole.width, whole.height));
-        return resize_image(whole, static_cast<int>(whole.width * scale), static_cast<int>(whole.height * scale),
-                            ResizeMode::kStretch);
+        const double scale =
+            std::min(1.0, static_cast<double>(kLargestSide) / std::max(whole.width, whole.height));
+        return resize_image(whole, static_cast<int>(whole.width * scale),
+                            static_cast<int>(whole.height * scale), ResizeMode::kStretch);
     }
 
     void warn(std::string text) {
@@ -197,11 +198,10 @@ class GenerationTask final : public Task {
         if (!now.stamp.empty() && now.stamp != ModelCache::stamp_of(now.path))
             fail(ErrorCode::kInvalidModel,
                  "the model " + now.path.string() + " was changed while the picture was made; ask again");
-        const auto found =
-            parts_.models.get(now.path, now.compute, "", *context_.token,
-                              [this](std::uint64_t done, std::uint64_t total) {
-                                  tell(Stage::kLoad, static_cast<double>(done), static_cast<double>(total));
-                              });
+        const auto found = parts_.models.get(
+            now.path, now.compute, "", *context_.token, [this](std::uint64_t done, std::uint64_t total) {
+                tell(Stage::kLoad, static_cast<double>(done), static_cast<double>(total));
+            });
         if (found.loaded_now) result_.load_seconds += found.info.load_seconds;
         now.stamp = found.stamp;
         reloaded_ = found.loaded_now;
@@ -212,8 +212,9 @@ class GenerationTask final : public Task {
     std::shared_ptr<const SdxlModel> model_again() {
         auto model = find_model();
         if (reloaded_ && !expect_load_)
-            warn("the model was loaded again in between: a request of higher priority needed another one, or "
-                 "it was unloaded");
+            warn(
+                "the model was loaded again in between: a request of higher priority needed another one, or "
+                "it was unloaded");
         expect_load_ = false;
         return model;
     }
@@ -235,15 +236,13 @@ class GenerationTask final : public Task {
         now.compute = parts_.compute_type(request_.precision);
         if (pass_ == 0) {
             const auto loaded = parts_.models.loaded();
-            const bool ready = std::any_of(loaded.begin(), loaded.end(), [&](const ModelInfo& info) {
-                return info.path == now.path;
-            });
+            const bool ready = std::any_of(loaded.begin(), loaded.end(),
+                                           [&](const ModelInfo& info) { return info.path == now.path; });
             meter_.begin(!ready, request_.batch_size);
             meter_.set_steps(request_.steps.value_or(30));
         }
         const auto model = find_model();
-        for (const auto& warning : model->warnings)
-            warn(pass_ == 0 ? warning : "refiner: " + warning);
+        for (const auto& warning : model->warnings) warn(pass_ == 0 ? warning : "refiner: " + warning);
         if (pass_ > 0) {
             result_.refiner_model = model->path.string();
             return;
@@ -260,8 +259,9 @@ class GenerationTask final : public Task {
         if (request_.vae_tiling || (available > 0 && whole > available)) tiles_ = tile;
         if (!tiles_) return;
         const int side = tile.tile * kPixelsPerLatent;
-        require_memory(decode_peak_bytes(std::min(side, request_.width), std::min(side, request_.height), model.compute),
-                       available, "decoding a picture of this size");
+        require_memory(
+            decode_peak_bytes(std::min(side, request_.width), std::min(side, request_.height), model.compute),
+            available, "decoding a picture of this size");
         if (!request_.vae_tiling) warn("the picture is decoded in tiles: memory does not hold it whole");
     }
 
@@ -305,8 +305,8 @@ class GenerationTask final : public Task {
         if (work(*vae_of(model))) return;
         if (!full_vae_ && model.compute != DType::kF32) {
             full_vae_ = true;
-            warn(std::string(what) + " was not a number everywhere in " + std::string(dtype_name(model.compute)) +
-                 "; the VAE was run again in float32");
+            warn(std::string(what) + " was not a number everywhere in " +
+                 std::string(dtype_name(model.compute)) + "; the VAE was run again in float32");
             if (work(*vae_of(model))) return;
         }
         fail(ErrorCode::kInternal, std::string(what) + " is not a number everywhere: the weights are broken");
@@ -316,7 +316,8 @@ class GenerationTask final : public Task {
     void escalate(const char* what) {
         Pass& now = pass();
         if (now.compute == DType::kF32)
-            fail(ErrorCode::kInternal, std::string(what) + " are not numbers everywhere: the weights are broken");
+            fail(ErrorCode::kInternal,
+                 std::string(what) + " are not numbers everywhere: the weights are broken");
         warn(std::string(what) + " were not numbers everywhere in " + std::string(dtype_name(now.compute)) +
              "; from there on the model was run in float32");
         now.compute = DType::kF32;
@@ -342,15 +343,16 @@ class GenerationTask final : public Task {
     // The next pictures, as many as go together.
     void prepare(const Context& ctx, const SdxlModel& model) {
         const Timed timed(result_.denoise_seconds);
-        const int count = std::min(request_.batch_size - group_begin_,
-                                   pictures_together(request_.width, request_.height, model.compute,
-                                                     host_memory().available_bytes));
+        const int count = std::min(
+            request_.batch_size - group_begin_,
+            pictures_together(request_.width, request_.height, model.compute, host_memory().available_bytes));
         std::vector<std::unique_ptr<SdxlGeneration>> group;
         for (int i = 0; i < count; ++i) {
             const int picture = group_begin_ + i;
             PictureInputs inputs = inputs_;
             if (pass_ > 0) inputs.latents = handed_[static_cast<std::size_t>(picture)];
-            auto generation = std::make_unique<SdxlGeneration>(model, pass().request, std::move(inputs), seed_of(picture));
+            auto generation =
+                std::make_unique<SdxlGeneration>(model, pass().request, std::move(inputs), seed_of(picture));
             with_vae(model, "the encoded initial image",
                      [&](const VaeModel& vae) { return generation->prepare(ctx, vae, tiles_); });
             group.push_back(std::move(generation));
@@ -381,7 +383,8 @@ class GenerationTask final : public Task {
         const Timed timed(result_.denoise_seconds);
         std::vector<SdxlGeneration*> generations;
         for (const auto& generation : group_) generations.push_back(generation.get());
-        if (!step_together(ctx, model, *pass().conditioning, generations)) return escalate("the UNet's results");
+        if (!step_together(ctx, model, *pass().conditioning, generations))
+            return escalate("the UNet's results");
         parts_.steps += group_.size();
         const int every = std::max(1, context_.wish.every);
         const SdxlGeneration& first = *group_.front();
@@ -397,7 +400,8 @@ class GenerationTask final : public Task {
             return;
         }
         for (std::size_t i = 0; i < group_.size(); ++i)
-            handed_[static_cast<std::size_t>(group_begin_) + i] = std::make_shared<Latents>(group_[i]->latents());
+            handed_[static_cast<std::size_t>(group_begin_) + i] =
+                std::make_shared<Latents>(group_[i]->latents());
         group_begin_ += static_cast<int>(group_.size());
         group_.clear();
         phase_ = Phase::kPrepare;
@@ -423,7 +427,8 @@ class GenerationTask final : public Task {
         if (made < request_.batch_size) phase_ = Phase::kPrepare;
     }
 
-    void finish_picture(const Context& ctx, const SdxlModel& model, const SdxlGeneration& generation, int index) {
+    void finish_picture(const Context& ctx, const SdxlModel& model, const SdxlGeneration& generation,
+                        int index) {
         if (request_.keep_latents) {
             GeneratedImage image;
             image.latents = std::make_shared<Latents>(generation.latents());

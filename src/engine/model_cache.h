@@ -47,7 +47,8 @@ class ModelCache {
     // the host's name for it, or "". Fails as load_sdxl_model does.
     Found get(const std::filesystem::path& path, DType compute, const std::string& id,
               const CancelToken& cancel, const LoadProgress& progress);
-    // The VAE at `path`, alone or out of a model. `warnings` are those of its loading. Fails as load_vae_model.
+    // The VAE at `path`, alone or out of a model. `warnings` are those of its loading. Fails as
+    // load_vae_model.
     std::shared_ptr<const VaeModel> get_vae(const std::filesystem::path& path, DType compute,
                                             const CancelToken& cancel, std::vector<std::string>& warnings);
     // By id, file name or path; "" means whatever is there. Returns the ids of what was unloaded.

@@ -72,7 +72,8 @@ int fitting_side(double side) {
 
 void take_size(int width, int height, GenerationRequest& request) {
     if (!request.size_of_image) return;
-    const double scale = std::min(request.size_scale, static_cast<double>(kMostSide) / std::max(width, height));
+    const double scale =
+        std::min(request.size_scale, static_cast<double>(kMostSide) / std::max(width, height));
     request.width = fitting_side(width * scale);
     request.height = fitting_side(height * scale);
 }
@@ -83,13 +84,15 @@ PictureInputs read_inputs(GenerationRequest& request, const EngineConfig& config
     PictureInputs inputs;
     inputs.latents = request.init_latents;
     std::shared_ptr<const Image> image = request.init_pixels;
-    if (!image && request.init_image) image = std::make_shared<Image>(read_picture(request.init_image, config));
+    if (!image && request.init_image)
+        image = std::make_shared<Image>(read_picture(request.init_image, config));
     if (inputs.latents)
-        take_size(inputs.latents->width * kPixelsPerLatent, inputs.latents->height * kPixelsPerLatent, request);
+        take_size(inputs.latents->width * kPixelsPerLatent, inputs.latents->height * kPixelsPerLatent,
+                  request);
     if (!image) return inputs;
     take_size(image->width, image->height, request);
-    inputs.image = std::make_shared<Image>(
-        resize_image(*image, request.width, request.height, request.resize_mode));
+    inputs.image =
+        std::make_shared<Image>(resize_image(*image, request.width, request.height, request.resize_mode));
     if (!request.mask_image) return inputs;
     const Mask mask = to_mask(read_picture(request.mask_image, config));
     // The mask lies over the picture: one of another shape is stretched over it first.

@@ -97,10 +97,9 @@ GeneratedImage write_picture(const Image& image, const GenerationRequest& reques
     if (request.keep_pixels && request.save_path.empty()) return result;
     auto encoded = encode(image, request, parameters_text(request, so_far, seed));
     if (request.save_path.empty()) {
-        result.path =
-            write_under_new_name(file_stem(request.id) + "_" + std::to_string(seed), request.format, config,
-                                 encoded)
-                .string();
+        result.path = write_under_new_name(file_stem(request.id) + "_" + std::to_string(seed), request.format,
+                                           config, encoded)
+                          .string();
     } else {
         const auto path = numbered(save_path_of(request, config), index, request.format);
         write_file_atomically(path, encoded);

@@ -58,7 +58,8 @@ Image upright(Image image, int orientation) {
     const bool turned = orientation >= 5;
     const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
     const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-    Image result{turned ? image.height : image.width, turned ? image.width : image.height, image.channels, {}};
+    Image result{
+        turned ? image.height : image.width, turned ? image.width : image.height, image.channels, {}};
     result.pixels.reserve(image.pixels.size());
     const auto width = static_cast<std::size_t>(image.width);
     const auto height = static_cast<std::size_t>(image.height);

@@ -20,8 +20,8 @@ using ImageText = std::vector<std::pair<std::string, std::string>>;
 // REQUIRES: image.channels is 3, pixels has height * width * 3 entries.
 std::vector<std::uint8_t> encode_png(const Image& image, const ImageText& text = {});
 
-// 8-bit RGB whatever the file's colour type, upright as its EXIF data say. Fails with kInvalidRequest for anything that is no complete PNG,
-// or one of more than 8192 x 8192 pixels.
+// 8-bit RGB whatever the file's colour type, upright as its EXIF data say. Fails with kInvalidRequest for
+// anything that is no complete PNG, or one of more than 8192 x 8192 pixels.
 Image decode_png(std::span<const std::uint8_t> bytes, ImageText* text = nullptr);
 
 }  // namespace sdxl

@@ -25,12 +25,12 @@ Image read_png(std::span<const std::uint8_t> bytes) {
 
 // The understood ones first.
 constexpr Format kFormats[] = {
-    {0, "\x89PNG", "a PNG", read_png},   {0, "\xff\xd8", "a JPEG", decode_jpeg},
-    {8, "WEBP", "a WebP", decode_webp},  {0, "GIF8", "a GIF", nullptr},
-    {0, "BM", "a BMP", nullptr},         {0, "II*", "a TIFF", nullptr},
-    {0, "MM\0*", "a TIFF", nullptr},     {4, "ftypavif", "an AVIF", nullptr},
-    {4, "ftypheic", "a HEIC", nullptr},  {0, "8BPS", "a Photoshop file", nullptr},
-    {0, "%PDF", "a PDF", nullptr},       {0, "<svg", "an SVG", nullptr},
+    {0, "\x89PNG", "a PNG", read_png},  {0, "\xff\xd8", "a JPEG", decode_jpeg},
+    {8, "WEBP", "a WebP", decode_webp}, {0, "GIF8", "a GIF", nullptr},
+    {0, "BM", "a BMP", nullptr},        {0, "II*", "a TIFF", nullptr},
+    {0, "MM\0*", "a TIFF", nullptr},    {4, "ftypavif", "an AVIF", nullptr},
+    {4, "ftypheic", "a HEIC", nullptr}, {0, "8BPS", "a Photoshop file", nullptr},
+    {0, "%PDF", "a PDF", nullptr},      {0, "<svg", "an SVG", nullptr},
     {0, "<", "a web page", nullptr},
 };
 
@@ -43,8 +43,9 @@ Image decode_image(std::span<const std::uint8_t> bytes) {
         return text.size() > format.at && text.substr(format.at).starts_with(format.mark);
     });
     if (found != std::end(kFormats) && found->decode != nullptr) return found->decode(bytes);
-    const std::string what = found != std::end(kFormats) ? std::string(found->name)
-                                                         : std::to_string(bytes.size()) + " bytes of something else";
+    const std::string what = found != std::end(kFormats)
+                                 ? std::string(found->name)
+                                 : std::to_string(bytes.size()) + " bytes of something else";
     fail(ErrorCode::kInvalidRequest, "expected a PNG, JPEG or WebP picture, found " + what + ": convert it");
 }
 

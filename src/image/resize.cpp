@@ -23,9 +23,10 @@ Placement place(int from_width, int from_height, int width, int height, ResizeMo
 Image resize_image(const Image& image, int width, int height, ResizeMode mode) {
     if (image.width == width && image.height == height) return image;
     return with_opencv([&] {
-        const cv::Mat source(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.pixels.data()));
-        const cv::Mat fitted = fit(source, place(image.width, image.height, width, height, mode), width, height,
-                                   cv::BORDER_REPLICATE);
+        const cv::Mat source(image.height, image.width, CV_8UC3,
+                             const_cast<std::uint8_t*>(image.pixels.data()));
+        const cv::Mat fitted = fit(source, place(image.width, image.height, width, height, mode), width,
+                                   height, cv::BORDER_REPLICATE);
         Image result{width, height, 3, {}};
         const auto* begin = fitted.ptr<std::uint8_t>();
         result.pixels.assign(begin, begin + static_cast<std::ptrdiff_t>(width) * height * 3);

@@ -15,8 +15,8 @@ struct Placement {
 };
 Placement place(int from_width, int from_height, int width, int height, ResizeMode mode);
 
-// Shrunk by area, enlarged by Lanczos. A picture that has the size already is itself. REQUIRES: channels is 3,
-// sizes 1 to 8192.
+// Shrunk by area, enlarged by Lanczos. A picture that has the size already is itself. REQUIRES: channels is
+// 3, sizes 1 to 8192.
 Image resize_image(const Image& image, int width, int height, ResizeMode mode);
 
 }  // namespace sdxl

@@ -15,7 +15,8 @@ constexpr std::int64_t kImageChannels = 3;
 constexpr std::int64_t kLatentChannels = 4;
 
 [[noreturn]] void refuse(const WeightMap& weights, const std::string& what) {
-    fail(ErrorCode::kInvalidModel, "'" + weights.source() + "': this is no tiny autoencoder of SDXL: " + what);
+    fail(ErrorCode::kInvalidModel,
+         "'" + weights.source() + "': this is no tiny autoencoder of SDXL: " + what);
 }
 
 const Shape* shape_of(const WeightMap& weights, const std::string& name) {
@@ -83,9 +84,10 @@ Tensor AutoencoderTiny::encode(const Context& ctx, const Tensor& image) const {
     if (!can_encode())
         fail(ErrorCode::kUnsupported,
              "this tiny autoencoder has a decoder alone and cannot take an initial image: name another VAE");
-    Tensor x = ops::upload(ctx, mapped(ctx, image, [](float value) { return (value + 1.F) / 2.F; }),
-                           image.shape());
-    for (const Layer& layer : encoder_) x = layer.block ? layer.block->forward(ctx, x) : layer.conv->forward(ctx, x);
+    Tensor x =
+        ops::upload(ctx, mapped(ctx, image, [](float value) { return (value + 1.F) / 2.F; }), image.shape());
+    for (const Layer& layer : encoder_)
+        x = layer.block ? layer.block->forward(ctx, x) : layer.conv->forward(ctx, x);
     return x;  // [N, H / 8, W / 8, 4]
 }
 
@@ -94,7 +96,8 @@ Tensor AutoencoderTiny::decode(const Context& ctx, const Tensor& latent) const {
     Tensor x = ops::upload(ctx, mapped(ctx, latent, kHold), latent.shape());
     for (std::size_t i = 0; i < decoder_.size(); ++i) {
         const Layer& layer = decoder_[i];
-        if (layer.resizes) x = ops::upsample_nearest2x(ctx, x, 2 * x.dim(1), 2 * x.dim(2));  // [N, 2 h, 2 w, C]
+        if (layer.resizes)
+            x = ops::upsample_nearest2x(ctx, x, 2 * x.dim(1), 2 * x.dim(2));  // [N, 2 h, 2 w, C]
         x = layer.block ? layer.block->forward(ctx, x) : layer.conv->forward(ctx, x);
         if (i == 0) x = ops::activate(ctx, x, Activation::kRelu);
     }

@@ -1,10 +1,10 @@
-// AutoencoderTiny: the small autoencoder of Ollin Boer Bohan (TAESD; for SDXL: TAESDXL), some fifty times cheaper
-// than AutoencoderKL and nearly as good to look at. Values of pictures lie in [-1, 1]; latents are on the scale of
-// diffusion, without a scaling factor.
+// AutoencoderTiny: the small autoencoder of Ollin Boer Bohan (TAESD; for SDXL: TAESDXL), some fifty times
+// cheaper than AutoencoderKL and nearly as good to look at. Values of pictures lie in [-1, 1]; latents are on
+// the scale of diffusion, without a scaling factor.
 //
-// Structure and names follow diffusers' autoencoder_tiny.py and vae.py. How many layers there are, of which kind
-// and how wide is read from the tensors: a block has a "conv" below it, a convolution without a bias changes the
-// size. A file may hold the decoder alone.
+// Structure and names follow diffusers' autoencoder_tiny.py and vae.py. How many layers there are, of which
+// kind and how wide is read from the tensors: a block has a "conv" below it, a convolution without a bias
+// changes the size. A file may hold the decoder alone.
 #pragma once
 
 #include <optional>
@@ -18,8 +18,8 @@ namespace sdxl {
 
 class AutoencoderTiny {
   public:
-    // Fails with kInvalidModel if the tensors are no AutoencoderTiny with 4 latent channels and 3 of colour that
-    // makes pictures eight times as large.
+    // Fails with kInvalidModel if the tensors are no AutoencoderTiny with 4 latent channels and 3 of colour
+    // that makes pictures eight times as large.
     AutoencoderTiny(const LoadContext& load, const WeightMap& weights);
 
     bool can_encode() const { return !encoder_.empty(); }

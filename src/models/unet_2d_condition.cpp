@@ -68,8 +68,7 @@ Tensor UNet2DConditionModel::embed_time(const Context& ctx, std::span<const floa
 }
 
 Tensor UNet2DConditionModel::forward(const Context& ctx, const Tensor& latent,
-                                     std::span<const float> timesteps,
-                                     const UNetConditioning& conditioning,
+                                     std::span<const float> timesteps, const UNetConditioning& conditioning,
                                      const UNetOptions& options) const {
     if (latent.shape().rank() != 4 || latent.dim(3) != config_.in_channels ||
         count(timesteps) != latent.dim(0)) {

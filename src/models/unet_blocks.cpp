@@ -126,8 +126,8 @@ Tensor UNetUpBlock::forward(const Context& ctx, Tensor x, const Tensor& time_sil
             x = ops::scale_channels(ctx, x, x.dim(3) / 2, balance->backbone);
             skip = ops::scale_low_frequencies(ctx, skip, balance->skip);
         }
-        x = ops::concat_channels(ctx, x, skip);        // [N, h, w, in + skip]
-        x = resnets_[i].forward(ctx, x, time_silu);    // [N, h, w, out]
+        x = ops::concat_channels(ctx, x, skip);      // [N, h, w, in + skip]
+        x = resnets_[i].forward(ctx, x, time_silu);  // [N, h, w, out]
         if (!attentions_.empty()) x = attentions_[i].forward(ctx, x, kv.take(attentions_[i].depth()));
     }
     if (upsampler_) {

@@ -59,8 +59,8 @@ class UNetMidBlock {
     nn::ResnetBlock2D resnet_1_;
 };
 
-// FreeU in one block (Si et al. 2023): what comes from below is made stronger in the first half of its channels,
-// what comes over the skips weaker in its lowest frequencies.
+// FreeU in one block (Si et al. 2023): what comes from below is made stronger in the first half of its
+// channels, what comes over the skips weaker in its lowest frequencies.
 struct SkipBalance {
     float backbone = 1;
     float skip = 1;

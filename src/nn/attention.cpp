@@ -27,8 +27,9 @@ Tensor SelfAttention::forward_perturbed(const Context& ctx, const Tensor& x, con
     // A softmax over the token itself is 1: what comes out is its value.
     const Tensor values = qkv.columns(2 * channels_, channels_).slice(plain, perturbed);
     const Tensor seen = qkv.slice(0, plain);
-    const Tensor attended = ops::attention(ctx, seen.columns(0, channels_), seen.columns(channels_, channels_),
-                                           seen.columns(2 * channels_, channels_), heads_, /*causal=*/false);
+    const Tensor attended =
+        ops::attention(ctx, seen.columns(0, channels_), seen.columns(channels_, channels_),
+                       seen.columns(2 * channels_, channels_), heads_, /*causal=*/false);
     return out_.forward(ctx, ops::concat_batch(ctx, attended, values), residual);
 }
 

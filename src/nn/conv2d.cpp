@@ -7,7 +7,8 @@ Conv2d::Conv2d(const LoadContext& load, const WeightScope& scope, std::int64_t i
     const HostView weight = scope.get("weight", {out, in, options.kernel, options.kernel});
     const HostView bias = options.bias ? scope.get("bias", {out}) : HostView{};
     if (options.kernel == 1 && options.stride == 1) {
-        pointwise_ = ops::prepare_linear(load, {{weight}, options.bias ? std::vector{bias} : std::vector<HostView>{}});
+        pointwise_ =
+            ops::prepare_linear(load, {{weight}, options.bias ? std::vector{bias} : std::vector<HostView>{}});
     } else {
         spatial_ = ops::prepare_conv2d(load, {weight, bias, options.stride, options.padding});
     }

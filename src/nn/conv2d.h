@@ -1,4 +1,5 @@
-// Conv2d: torch.nn.Conv2d on channels-last pictures. Tensors "weight" [out, in, k, k] and, unless it has none, "bias" [out].
+// Conv2d: torch.nn.Conv2d on channels-last pictures. Tensors "weight" [out, in, k, k] and, unless it has
+// none, "bias" [out].
 //
 // A 1 x 1 convolution of stride 1 is a linear over [N * H * W, C], and is prepared as one.
 #pragma once

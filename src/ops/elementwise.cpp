@@ -33,7 +33,8 @@ Tensor group_norm(const Context& ctx, const Tensor& x, const Tensor& gamma, cons
         return run(
             ctx, kOp, {&x},
             [&] {
-                return ctx.backend.group_norm_by(x, gamma, beta, ctx.norms->next(), options.eps, options.silu);
+                return ctx.backend.group_norm_by(x, gamma, beta, ctx.norms->next(), options.eps,
+                                                 options.silu);
             },
             elements);
     if (ctx.norms != nullptr && !shift.defined())

@@ -1,9 +1,9 @@
 // NormMoments: what group norms need to know of a picture that passes through a network in tiles.
 //
 // A norm over a tile is not the norm over the picture: tiles would come out in different brightness. So the
-// tiles pass through twice. The first time every norm, in the order in which they run, adds its tile's moments
-// to those of the picture; the second time all tiles are normalised by these. The moments of later norms come
-// from tiles whose earlier norms were the tiles' own, so they are close, not exact.
+// tiles pass through twice. The first time every norm, in the order in which they run, adds its tile's
+// moments to those of the picture; the second time all tiles are normalised by these. The moments of later
+// norms come from tiles whose earlier norms were the tiles' own, so they are close, not exact.
 //
 // One network's forward at a time; one thread.
 #pragma once

@@ -39,8 +39,10 @@ std::vector<float> spread(const std::vector<float>& halves, std::int64_t count, 
     const std::size_t size = halves.size() / static_cast<std::size_t>(count);
     std::vector<float> batch;
     const auto append = [&](std::int64_t half) {
-        const auto begin = halves.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(half) * size);
-        for (int i = 0; i < times; ++i) batch.insert(batch.end(), begin, begin + static_cast<std::ptrdiff_t>(size));
+        const auto begin =
+            halves.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(half) * size);
+        for (int i = 0; i < times; ++i)
+            batch.insert(batch.end(), begin, begin + static_cast<std::ptrdiff_t>(size));
     };
     if (parts.negative) append(0);
     append(count - 1);

@@ -25,8 +25,7 @@ struct BatchParts {
 // Belongs to one model in one element type. Used by one thread at a time.
 class Conditioning {
   public:
-    Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request,
-                 bool guidance);
+    Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request, bool guidance);
     // For prompts that were encoded elsewhere; `time_ids` for each entry of the batch.
     Conditioning(std::vector<float> context, std::vector<float> pooled, std::vector<float> time_ids,
                  std::int64_t tokens, bool guidance);

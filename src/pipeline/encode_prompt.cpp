@@ -134,7 +134,9 @@ std::vector<float> rows(const std::vector<float>& values, std::size_t count, std
 class PromptReader {
   public:
     PromptReader(const SdxlModel& model, bool weighting, std::vector<std::string>& warnings)
-        : weighting_(weighting), warnings_(warnings), second_{*model.text_encoder_2, *model.tokenizer_2, model.pad_id_2} {
+        : weighting_(weighting),
+          warnings_(warnings),
+          second_{*model.text_encoder_2, *model.tokenizer_2, model.pad_id_2} {
         if (model.text_encoder) first_.emplace(Encoder{*model.text_encoder, *model.tokenizer, model.pad_id});
     }
 
@@ -182,8 +184,9 @@ PromptEmbeddings encode_prompt(const Context& ctx, const SdxlModel& model, const
         of_second.push_back(&half.second);
     }
     const Encoded right = encode(ctx, reader.second(), of_second, request.clip_skip);
-    result.context = reader.first() ? side_by_side(encode(ctx, *reader.first(), of_first, request.clip_skip), right)
-                                    : right.hidden;
+    result.context = reader.first()
+                         ? side_by_side(encode(ctx, *reader.first(), of_first, request.clip_skip), right)
+                         : right.hidden;
     result.pooled = rows(right.pooled, halves.size(), chunks);
     result.tokens = static_cast<std::int64_t>(right.hidden.size() / right.channels / halves.size());
     if (guidance && request.negative_prompt.empty() && request.negative_prompt_2.empty() &&

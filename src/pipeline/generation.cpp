@@ -73,7 +73,8 @@ void SdxlGeneration::choose_calls(const SamplingPlan& plan, const GenerationRequ
     int end = plan.steps;
     if (request.denoising_end < 1)
         end = std::max(begin, steps_before(*scheduler_, plan.steps, train, request.denoising_end));
-    whole_noise_ = !takes_up_ && begin == 0 && ((!inputs_.image && !inputs_.latents) || request.strength >= 1);
+    whole_noise_ =
+        !takes_up_ && begin == 0 && ((!inputs_.image && !inputs_.latents) || request.strength >= 1);
     steps_ = end - begin;
     first_call_ = next_call_ = call_of(begin);
     last_call_ = call_of(end);
@@ -94,8 +95,7 @@ bool SdxlGeneration::prepare(const Context& ctx, const VaeModel& vae, const std:
     first_noise_ = noise ? std::move(*noise) : noise_->normal(size);
     if (extra_channels_ && !encode_mask(ctx, vae, tiles)) return false;
     image_latents_ = keeps_outside ? image : std::vector<float>{};
-    if (inputs_.latents)
-        image = resize_latents(*inputs_.latents, latents_.height, latents_.width).values;
+    if (inputs_.latents) image = resize_latents(*inputs_.latents, latents_.height, latents_.width).values;
     latents_.values = start_from(image);
     if (!keeps_outside) first_noise_.clear();
     return true;
@@ -111,11 +111,13 @@ std::vector<float> SdxlGeneration::start_from(const std::vector<float>& image) c
 
 // For an inpainting model: the mask, and the picture with grey in its place. Without a picture all of it is
 // grey and redrawn.
-bool SdxlGeneration::encode_mask(const Context& ctx, const VaeModel& vae, const std::optional<TileSizes>& tiles) {
+bool SdxlGeneration::encode_mask(const Context& ctx, const VaeModel& vae,
+                                 const std::optional<TileSizes>& tiles) {
     const int height = latents_.height * kPixelsPerLatent;
     const int width = latents_.width * kPixelsPerLatent;
     std::vector<float> masked(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) * 3, 0.F);
-    std::vector<float> mask(static_cast<std::size_t>(latents_.height) * static_cast<std::size_t>(latents_.width), 1.F);
+    std::vector<float> mask(
+        static_cast<std::size_t>(latents_.height) * static_cast<std::size_t>(latents_.width), 1.F);
     if (inputs_.image && !mask_.empty()) {
         mask = mask_;
         const std::vector<float> values = to_values(*inputs_.image);
@@ -146,8 +148,7 @@ std::vector<float> SdxlGeneration::model_input() const {
 }
 
 void SdxlGeneration::apply(std::span<const float> prediction) {
-    const auto output =
-        ops::nhwc_to_nchw(prediction, {1, kLatentChannels, latents_.height, latents_.width});
+    const auto output = ops::nhwc_to_nchw(prediction, {1, kLatentChannels, latents_.height, latents_.width});
     latents_.values = scheduler_->step(output, next_call_, latents_.values, *noise_);
     ++next_call_;
     if (!image_latents_.empty()) keep_outside();
@@ -155,9 +156,9 @@ void SdxlGeneration::apply(std::span<const float> prediction) {
 
 // Outside the mask stands the picture, with as much noise as the next call expects.
 void SdxlGeneration::keep_outside() {
-    const std::vector<float> outside =
-        next_call_ < scheduled_calls_ ? scheduler_->add_noise(image_latents_, first_noise_, next_call_)
-                                      : image_latents_;
+    const std::vector<float> outside = next_call_ < scheduled_calls_
+                                           ? scheduler_->add_noise(image_latents_, first_noise_, next_call_)
+                                           : image_latents_;
     for (std::size_t i = 0; i < outside.size(); ++i)
         if (mask_[i % mask_.size()] == 0.F) latents_.values[i] = outside[i];
 }
@@ -174,7 +175,8 @@ bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& con
             batch.insert(batch.end(), input.begin(), input.end());
         }
     const std::int64_t entries = static_cast<std::int64_t>(parts.count()) * pictures;
-    const Tensor latent = ops::upload(ctx, batch, {entries, first.latents_.height, first.latents_.width, model.unet->config().in_channels});
+    const Tensor latent = ops::upload(
+        ctx, batch, {entries, first.latents_.height, first.latents_.width, model.unet->config().in_channels});
     const std::vector<float> timesteps(static_cast<std::size_t>(entries), first.timestep());
     UNetOptions options;
     options.perturbed = parts.perturbed ? pictures : 0;

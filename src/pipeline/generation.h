@@ -2,9 +2,9 @@
 //
 // prepare(), then step_together() while calls are left; latents() is then what the VAE decodes or another
 // model goes on with. The state between calls is a few host arrays; nothing of it lives in the model, so
-// generations can take turns, the model may be unloaded and loaded again between two steps, and a picture does
-// not depend on what ran beside it. Errors: Failure; kCancelled and kDeadlineExceeded within one op of the
-// token being raised.
+// generations can take turns, the model may be unloaded and loaded again between two steps, and a picture
+// does not depend on what ran beside it. Errors: Failure; kCancelled and kDeadlineExceeded within one op of
+// the token being raised.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ namespace sdxl {
 
 // What a picture starts from, brought to its size.
 struct PictureInputs {
-    std::shared_ptr<const Image> image;      // null: none
-    std::vector<float> mask;                 // [height, width], 1 where the picture is redrawn; empty: everywhere
+    std::shared_ptr<const Image> image;  // null: none
+    std::vector<float> mask;             // [height, width], 1 where the picture is redrawn; empty: everywhere
     std::shared_ptr<const Latents> latents;  // of another model or stage, of any size; null: none
 };
 
@@ -41,7 +41,8 @@ class SdxlGeneration {
 
     // Encodes what it starts from and draws the first noise, or takes `noise` [4, h, w] (standard normal).
     // False if the VAE's result is not a number; it may be called again then, with another VAE.
-    bool prepare(const Context& ctx, const VaeModel& vae, const std::optional<TileSizes>& tiles = std::nullopt,
+    bool prepare(const Context& ctx, const VaeModel& vae,
+                 const std::optional<TileSizes>& tiles = std::nullopt,
                  std::optional<std::vector<float>> noise = std::nullopt);
 
     bool done() const { return next_call_ == last_call_; }
@@ -65,8 +66,8 @@ class SdxlGeneration {
     void keep_outside();
 
     PictureInputs inputs_;
-    bool whole_noise_ = true;   // starts from noise alone
-    bool takes_up_ = false;     // goes on with latents that have noise already
+    bool whole_noise_ = true;      // starts from noise alone
+    bool takes_up_ = false;        // goes on with latents that have noise already
     bool extra_channels_ = false;  // the UNet takes mask and masked picture beside the latents
     int steps_ = 0;
     int first_call_ = 0;  // of the scheduler

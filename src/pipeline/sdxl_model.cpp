@@ -69,9 +69,10 @@ void require_same_vocabulary(const Tokenizer& tokenizer, const ClipTextModel& en
 
 void require_runnable(const Checkpoint& checkpoint) {
     if (checkpoint.kind == ModelKind::kEdit)
-        fail(ErrorCode::kUnsupported, checkpoint.path.string() +
-                                          " edits pictures by instruction (InstructPix2Pix), which this worker "
-                                          "does not do: use a base, inpainting or refiner model");
+        fail(ErrorCode::kUnsupported,
+             checkpoint.path.string() +
+                 " edits pictures by instruction (InstructPix2Pix), which this worker "
+                 "does not do: use a base, inpainting or refiner model");
     if (checkpoint.edm_v_prediction)
         fail(ErrorCode::kUnsupported,
              checkpoint.path.string() + " samples over EDM's sigmas (CosXL), which this version does not do");
@@ -181,7 +182,8 @@ std::shared_ptr<const VaeModel> load_vae_model(const std::filesystem::path& path
                                                std::vector<std::string>& warnings) {
     VaeCheckpoint file = open_vae(path);
     file.weights.set_observer([&cancel](std::uint64_t, std::uint64_t) { cancel.check(); });
-    auto vae = std::make_shared<VaeModel>(LoadContext{backend, compute}, file.weights, file.config, file.kind);
+    auto vae =
+        std::make_shared<VaeModel>(LoadContext{backend, compute}, file.weights, file.config, file.kind);
     warnings = file.warnings;
     warn_unused(file.weights, warnings);
     return vae;

@@ -19,7 +19,8 @@ Side divide(int extent, const TileSizes& sizes) {
     const int count = (extent - sizes.overlap + stride - 1) / stride;
     Side side{{}, sizes.tile};
     for (int i = 0; i < count; ++i)
-        side.begins.push_back(static_cast<int>(std::lround(static_cast<double>(i) * (extent - sizes.tile) / (count - 1))));
+        side.begins.push_back(
+            static_cast<int>(std::lround(static_cast<double>(i) * (extent - sizes.tile) / (count - 1))));
     return side;
 }
 
@@ -50,16 +51,18 @@ std::vector<float> blend_tiles(int height, int width, int scale, int channels, c
     if (rows.begins.size() == 1 && columns.begins.size() == 1) return make({0, 0, height, width});
     const auto depth = static_cast<std::size_t>(channels);
     const std::size_t whole_width = static_cast<std::size_t>(width) * static_cast<std::size_t>(scale);
-    std::vector<float> whole(static_cast<std::size_t>(height) * static_cast<std::size_t>(scale) * whole_width *
-                             depth);
+    std::vector<float> whole(static_cast<std::size_t>(height) * static_cast<std::size_t>(scale) *
+                             whole_width * depth);
     for (std::size_t r = 0; r < rows.begins.size(); ++r) {
         const auto down = weights_along(rows, r, scale);
         for (std::size_t c = 0; c < columns.begins.size(); ++c) {
             const auto across = weights_along(columns, c, scale);
             const auto tile = make({rows.begins[r], columns.begins[c], rows.length, columns.length});
-            const std::size_t left = static_cast<std::size_t>(columns.begins[c]) * static_cast<std::size_t>(scale);
+            const std::size_t left =
+                static_cast<std::size_t>(columns.begins[c]) * static_cast<std::size_t>(scale);
             for (std::size_t y = 0; y < down.size(); ++y) {
-                const std::size_t row = static_cast<std::size_t>(rows.begins[r]) * static_cast<std::size_t>(scale) + y;
+                const std::size_t row =
+                    static_cast<std::size_t>(rows.begins[r]) * static_cast<std::size_t>(scale) + y;
                 float* to = whole.data() + (row * whole_width + left) * depth;
                 const float* from = tile.data() + y * across.size() * depth;
                 for (std::size_t x = 0; x < across.size(); ++x)
@@ -76,8 +79,8 @@ std::vector<float> cut_out(std::span<const float> picture, int width, int channe
     cut.reserve(static_cast<std::size_t>(part.height) * static_cast<std::size_t>(part.width) *
                 static_cast<std::size_t>(channels));
     for (int y = 0; y < part.height; ++y) {
-        const auto begin = picture.begin() +
-                           ((static_cast<std::ptrdiff_t>(part.top) + y) * width + part.left) * channels;
+        const auto begin =
+            picture.begin() + ((static_cast<std::ptrdiff_t>(part.top) + y) * width + part.left) * channels;
         cut.insert(cut.end(), begin, begin + static_cast<std::ptrdiff_t>(part.width) * channels);
     }
     return cut;

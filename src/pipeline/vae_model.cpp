@@ -48,9 +48,10 @@ VaeModel::VaeModel(const LoadContext& load, const WeightMap& weights, const std:
     : compute_(load.compute),
       weight_bytes_(weights.total_bytes()),
       network_(kind == VaeKind::kTiny
-                   ? std::variant<AutoencoderKL, AutoencoderTiny>(std::in_place_type<AutoencoderTiny>, load, weights)
-                   : std::variant<AutoencoderKL, AutoencoderTiny>(std::in_place_type<AutoencoderKL>, load, weights,
-                                                                  config_of(weights, config))) {}
+                   ? std::variant<AutoencoderKL, AutoencoderTiny>(std::in_place_type<AutoencoderTiny>, load,
+                                                                  weights)
+                   : std::variant<AutoencoderKL, AutoencoderTiny>(std::in_place_type<AutoencoderKL>, load,
+                                                                  weights, config_of(weights, config))) {}
 
 Latents VaeModel::encode(const Context& ctx, std::span<const float> pixels, int height, int width,
                          NoiseSource& noise, const std::optional<TileSizes>& tiles) const {
@@ -93,7 +94,8 @@ std::vector<float> VaeModel::decode(const Context& ctx, const Latents& latents,
     std::vector<float> scaled = ops::nchw_to_nhwc(latents.values, extents);
     // Small enough to be done whole.
     if (const auto* tiny = std::get_if<AutoencoderTiny>(&network_))
-        return ops::download(own, tiny->decode(own, upload_picture(own, scaled, latents.height, latents.width)));
+        return ops::download(own,
+                             tiny->decode(own, upload_picture(own, scaled, latents.height, latents.width)));
     const AutoencoderKL& kl = std::get<AutoencoderKL>(network_);
     for (float& value : scaled) value /= kl.config().scaling_factor;
     const Tensor latent = upload_picture(own, scaled, latents.height, latents.width);

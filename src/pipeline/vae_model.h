@@ -35,9 +35,9 @@ class VaeModel {
     DType compute() const { return compute_; }
     std::uint64_t weight_bytes() const { return weight_bytes_; }
 
-    // A sample of the picture's latent distribution; draws from `noise` once, as many values as it has (a tiny
-    // autoencoder has no distribution and draws nothing). `ctx` lends its backend, token and trace; the element
-    // type is the VAE's own. Fails with kUnsupported for a tiny one without an encoder.
+    // A sample of the picture's latent distribution; draws from `noise` once, as many values as it has (a
+    // tiny autoencoder has no distribution and draws nothing). `ctx` lends its backend, token and trace; the
+    // element type is the VAE's own. Fails with kUnsupported for a tiny one without an encoder.
     Latents encode(const Context& ctx, std::span<const float> pixels, int height, int width,
                    NoiseSource& noise, const std::optional<TileSizes>& tiles = std::nullopt) const;
     // Not clamped, and not a number where the network overflows. With `tiles` in pieces, which takes less

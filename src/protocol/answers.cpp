@@ -188,10 +188,12 @@ std::string answer_validation(const AnswerContext& context, const ValidateReques
     OrderedJson summary = nullptr;
     if (validated.request) {
         const GenerationRequest& request = *validated.request;
-        summary = {{"width", request.width},      {"height", request.height},
+        summary = {{"width", request.width},
+                   {"height", request.height},
                    {"steps", request.steps ? OrderedJson(*request.steps) : OrderedJson(nullptr)},
                    {"seed", request.seed},
-                   {"batch", request.batch_size}, {"model", or_null(request.model)}};
+                   {"batch", request.batch_size},
+                   {"model", or_null(request.model)}};
     }
     OrderedJson data = {
         {"valid", findings.empty()},

@@ -137,7 +137,7 @@ void set_picture(const BodyFields& fields, StartFrom start, GenerationRequest& r
         request.resize_mode = parse_resize_mode(fields.resize_mode->value).value_or(request.resize_mode);
     request.size_of_image = starts && !fields.width && !fields.height;
     if (starts)
-        request.strength = fields.strength      ? fields.strength->value
+        request.strength = fields.strength     ? fields.strength->value
                            : fields.mask_image ? 1.0
                                                : kDefaultStrength;
     else if (fields.strength && fields.strength->value < 1)
@@ -172,11 +172,13 @@ void set_models(const BodyFields& fields, GenerationRequest& request, Report& re
 // A word for the format goes before the end of the file's name.
 void set_format(const BodyFields& fields, GenerationRequest& request, Report& report) {
     const auto dot = request.save_path.find_last_of('.');
-    const auto ending = dot == std::string::npos ? std::nullopt : parse_image_format(request.save_path.substr(dot + 1));
-    request.format = ending.value_or(request.format);
+    const std::string ending = dot == std::string::npos ? "" : request.save_path.substr(dot + 1);
+    const bool known = parse_image_format(ending).has_value();
+    const ImageFormat of_ending = parse_image_format(ending).value_or(request.format);
+    request.format = of_ending;
     if (fields.format) {
         request.format = parse_image_format(fields.format->value).value_or(request.format);
-        if (ending && *ending != request.format)
+        if (known && of_ending != request.format)
             report.warn(fields.save_path->pointer, "ends like another format; the file is written as " +
                                                        std::string(image_format_name(request.format)));
     }

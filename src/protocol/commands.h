@@ -41,7 +41,7 @@ struct CommandRow {
 const CommandRow& command_row(std::string_view name);
 std::vector<std::string> command_names();
 
-Command read_inference(const CommandInput& input, Report& report);      // [inference_command.cpp]
+Command read_inference(const CommandInput& input, Report& report);  // [inference_command.cpp]
 // For a generation that is no stage: what only stages can mean is reported.
 void check_alone(const BodyFields& fields, Report& report);
 Command read_stages(const CommandInput& input, const BodyFields& base,  //

@@ -52,7 +52,8 @@ struct Delivery {
     }
 
     static std::optional<ProgressWish> wish(const Members& members) {
-        if (const auto wanted = members.flag("progress")) return ProgressWish{wanted->value ? 1 : 0, false, ""};
+        if (const auto wanted = members.flag("progress"))
+            return ProgressWish{wanted->value ? 1 : 0, false, ""};
         const Members options = members.object("progress");
         const auto every = options.integer("every");
         const auto preview = options.flag("preview");

@@ -12,12 +12,14 @@ namespace {
 
 constexpr std::size_t kLongestPath = 4096;
 // How base64 of pictures begins: PNG, JPEG, WebP, and others that are named when they are read.
-constexpr std::array<std::string_view, 6> kPictureStarts{"iVBORw0KGgo", "/9j/", "UklGR", "R0lGOD", "Qk", "SUkq"};
+constexpr std::array<std::string_view, 6> kPictureStarts{"iVBORw0KGgo", "/9j/", "UklGR",
+                                                         "R0lGOD",      "Qk",   "SUkq"};
 
 bool looks_like_base64(std::string_view text) {
     constexpr std::size_t kLeast = 64;  // no picture is smaller
-    return text.size() >= kLeast && std::any_of(kPictureStarts.begin(), kPictureStarts.end(),
-                                                [&](std::string_view start) { return text.starts_with(start); });
+    return text.size() >= kLeast &&
+           std::any_of(kPictureStarts.begin(), kPictureStarts.end(),
+                       [&](std::string_view start) { return text.starts_with(start); });
 }
 
 void refuse(const Field<std::string>& field, const std::string& what, Report& report) {

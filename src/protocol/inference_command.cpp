@@ -33,12 +33,14 @@ void require_pictures(const CommandInput& input, const BodyFields& fields, Repor
 
 void check_alone(const BodyFields& fields, Report& report) {
     if (fields.denoising_start && fields.denoising_start->value > 0)
-        report.warn(fields.denoising_start->pointer, "has no effect: no stage before this one left its latents");
+        report.warn(fields.denoising_start->pointer,
+                    "has no effect: no stage before this one left its latents");
     if (!fields.refiner && fields.denoising_end && fields.denoising_end->value < 1)
-        report.error(ErrorCode::kInvalidRequest,
-                     "expected a refiner_model, or a stage behind this one, that takes the noise away which this "
-                     "leaves in the picture; found none",
-                     fields.denoising_end->pointer);
+        report.error(
+            ErrorCode::kInvalidRequest,
+            "expected a refiner_model, or a stage behind this one, that takes the noise away which this "
+            "leaves in the picture; found none",
+            fields.denoising_end->pointer);
 }
 
 Command read_inference(const CommandInput& input, Report& report) {

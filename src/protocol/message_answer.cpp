@@ -27,22 +27,21 @@ std::string message_line(const AnswerContext& context, OrderedJson data, const E
 OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result) {
     OrderedJson images = OrderedJson::array();
     for (const GeneratedImage& image : result.images) {
-        OrderedJson metadata = {
-            {"seed", image.seed},
-            {"steps", result.steps},
-            {"guidance_scale", result.guidance_scale},
-            {"scheduler", scheduler_class_name(result.scheduler)},
-            {"width", image.width},
-            {"height", image.height},
-            {"use_karras_sigmas", result.sigma_schedule == SigmaSchedule::kKarras},
-            {"sigma_schedule", sigma_schedule_name(result.sigma_schedule)},
-            {"timestep_spacing", timestep_spacing_name(result.timestep_spacing)},
-            {"rng", rng_name(result.rng)},
-            {"model_info",
-             {{"base_model", result.base_model},
-              {"refiner_model", or_null(result.refiner_model)},
-              {"vae_model", or_null(result.vae_model)},
-              {"variant", result.model_variant}}}};
+        OrderedJson metadata = {{"seed", image.seed},
+                                {"steps", result.steps},
+                                {"guidance_scale", result.guidance_scale},
+                                {"scheduler", scheduler_class_name(result.scheduler)},
+                                {"width", image.width},
+                                {"height", image.height},
+                                {"use_karras_sigmas", result.sigma_schedule == SigmaSchedule::kKarras},
+                                {"sigma_schedule", sigma_schedule_name(result.sigma_schedule)},
+                                {"timestep_spacing", timestep_spacing_name(result.timestep_spacing)},
+                                {"rng", rng_name(result.rng)},
+                                {"model_info",
+                                 {{"base_model", result.base_model},
+                                  {"refiner_model", or_null(result.refiner_model)},
+                                  {"vae_model", or_null(result.vae_model)},
+                                  {"variant", result.model_variant}}}};
         if (!result.refiner_model.empty()) metadata["refiner_steps"] = result.refiner_steps;
         if (result.strength) metadata["strength"] = *result.strength;
         images.push_back(

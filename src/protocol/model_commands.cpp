@@ -7,10 +7,23 @@
 namespace sdxl {
 namespace {
 
-constexpr std::string_view kModelTypes[] = {
-    "sdxl",      "sdxl_base",           "sdxl-base",           "base",  "checkpoint", "refiner", "sdxl_refiner", "sdxl-refiner", "inpaint", "sdxl_inpaint", "sdxl-inpaint",
-    "diffusers", "stable_diffusion_xl", "stable-diffusion-xl", "model", "pipeline",
-    "auto"};
+constexpr std::string_view kModelTypes[] = {"sdxl",
+                                            "sdxl_base",
+                                            "sdxl-base",
+                                            "base",
+                                            "checkpoint",
+                                            "refiner",
+                                            "sdxl_refiner",
+                                            "sdxl-refiner",
+                                            "inpaint",
+                                            "sdxl_inpaint",
+                                            "sdxl-inpaint",
+                                            "diffusers",
+                                            "stable_diffusion_xl",
+                                            "stable-diffusion-xl",
+                                            "model",
+                                            "pipeline",
+                                            "auto"};
 
 std::optional<Field<std::string>> text(const CommandInput& input, Report& report, std::string_view name) {
     return innermost(input, report, [&](const Members& members) { return members.text(name); });

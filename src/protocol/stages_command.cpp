@@ -88,16 +88,19 @@ class StageReader {
             report_.warn(stage.body.denoising_start->pointer, why);
     }
 
-    void follow(const StageFields& stage, bool own_start, GenerationRequest& before, GenerationRequest& request) {
+    void follow(const StageFields& stage, bool own_start, GenerationRequest& before,
+                GenerationRequest& request) {
         if (!stage.body.strength) request.strength = kDefaultStrength;
         if (stage.body.init_image)
-            report_.warn(stage.body.init_image->pointer, "has no effect: a stage takes up what the one before made");
+            report_.warn(stage.body.init_image->pointer,
+                         "has no effect: a stage takes up what the one before made");
         request.init_image = {};
         if (stage.scale && request.size_of_image)
             request.size_scale = stage.scale->value;
         else if (stage.scale)
             report_.warn(stage.scale->pointer, "has no effect: the stage says its width or height");
-        const bool latents = stage.take_up ? stage.take_up->value == "latents" : before.denoising_end < 1 || own_start;
+        const bool latents =
+            stage.take_up ? stage.take_up->value == "latents" : before.denoising_end < 1 || own_start;
         if (!latents && before.denoising_end < 1)
             report_.error(ErrorCode::kInvalidRequest,
                           "expected take_up 'latents': the stage before leaves noise in them (denoising_end)",

@@ -95,8 +95,8 @@ struct GenerationRequest {
 
     SizeConditioning sizes, negative_sizes;
 
-    // Image to image: the picture that the first noise is laid over. Of `steps` steps the last `strength` part
-    // is made, rounded down as diffusers does; a strength of 1 starts from noise alone.
+    // Image to image: the picture that the first noise is laid over. Of `steps` steps the last `strength`
+    // part is made, rounded down as diffusers does; a strength of 1 starts from noise alone.
     ImageSource init_image;
     double strength = 1.0;  // 0..1
     ResizeMode resize_mode = ResizeMode::kStretch;
@@ -105,8 +105,8 @@ struct GenerationRequest {
     double mask_blur = 0;  // pixels, the standard deviation of the blur
 
     std::optional<RefinerRequest> refiner;
-    // The part of the noise schedule that this request makes: an end below 1 leaves noise for another model, a
-    // start above 0 takes up such latents.
+    // The part of the noise schedule that this request makes: an end below 1 leaves noise for another model,
+    // a start above 0 takes up such latents.
     double denoising_start = 0;
     double denoising_end = 1;
     double aesthetic_score = 6.0;  // for models that take one, the refiners
@@ -120,18 +120,18 @@ struct GenerationRequest {
     Precision precision = Precision::kAuto;
 
     ImageFormat format = ImageFormat::kPng;
-    int quality = 95;                // 1..100, of formats that lose something; WebP loses nothing at 100
-    std::string save_path;           // file to write, "" for <output-dir>/<request id or time>_<seed>.<format>
+    int quality = 95;       // 1..100, of formats that lose something; WebP loses nothing at 100
+    std::string save_path;  // file to write, "" for <output-dir>/<request id or time>_<seed>.<format>
     bool return_image_data = false;  // also as base64 in the answer
     // For another stage: the result carries pixels or latents; a file is written only to a save_path.
     bool keep_pixels = false;
     bool keep_latents = false;
-    std::string id;                  // the host's request id, "" if it sent none
+    std::string id;  // the host's request id, "" if it sent none
 };
 
 struct GeneratedImage {
-    std::string path;                     // "" if no file was asked for
-    std::vector<std::uint8_t> encoded;    // the file's bytes
+    std::string path;                        // "" if no file was asked for
+    std::vector<std::uint8_t> encoded;       // the file's bytes
     std::shared_ptr<const Image> pixels;     // null unless the request said keep_pixels
     std::shared_ptr<const Latents> latents;  // null unless the request said keep_latents
     std::uint64_t seed = 0;
@@ -153,13 +153,13 @@ struct GenerationResult {
     std::string base_model;         // path
     std::string refiner_model;      // path, "" if none took part
     std::string vae_model;          // path, "" if it was the model's own
-    std::string model_variant;      // "base", "turbo", ...: whose defaults filled in what the request left open
+    std::string model_variant;  // "base", "turbo", ...: whose defaults filled in what the request left open
     std::optional<double> strength;  // where there was something to start from
     bool perturbed_attention = false;
     bool free_u = false;
-    bool inpainted = false;          // there was a mask
-    int refiner_steps = 0;          // those of `steps` that the refiner made, or of its own pass
-    std::string dtype;              // "bfloat16", "float32"
+    bool inpainted = false;  // there was a mask
+    int refiner_steps = 0;   // those of `steps` that the refiner made, or of its own pass
+    std::string dtype;       // "bfloat16", "float32"
     std::string device_name;
     double total_seconds = 0;
     double load_seconds = 0;  // 0 when the model was ready
@@ -174,8 +174,8 @@ std::string_view stage_name(Stage stage);
 
 // What the host wants to hear while its request runs.
 struct ProgressWish {
-    int every = 0;         // tell about every n-th step; 0: nothing at all
-    bool preview = false;  // with a small picture of what the latents show
+    int every = 0;                 // tell about every n-th step; 0: nothing at all
+    bool preview = false;          // with a small picture of what the latents show
     std::string preview_vae = {};  // decoded by this VAE, e.g. TAESDXL; "": one pixel a latent, at no cost
 };
 
@@ -185,9 +185,9 @@ struct ProgressEvent {
     double total = 0;
     double percent = 0;  // 0..100, of the whole job, an estimate that never falls
     double elapsed_seconds = 0;
-    std::optional<double> seconds_left;    // an estimate; absent before the first step
-    int part = 0;                          // 0..parts-1: which item of a batch, which stage of several
-    int parts = 1;                         //
+    std::optional<double> seconds_left;  // an estimate; absent before the first step
+    int part = 0;                        // 0..parts-1: which item of a batch, which stage of several
+    int parts = 1;                       //
     // RGB, null unless asked for: an eighth of the picture's size, or by preview_vae at most 512 a side.
     std::shared_ptr<const Image> preview;
 };

@@ -46,8 +46,10 @@ struct TinyNames {
 std::optional<TinyNames> tiny_names(const FileTensors& tensors, std::string_view prefix) {
     const std::string start(prefix);
     if (has(tensors, start + "decoder.layers.0.weight")) return TinyNames{};
-    if (has(tensors, start + "1.weight") && has(tensors, start + "3.conv.0.weight")) return TinyNames{"decoder", 1};
-    if (has(tensors, start + "0.weight") && has(tensors, start + "1.conv.0.weight")) return TinyNames{"encoder", 0};
+    if (has(tensors, start + "1.weight") && has(tensors, start + "3.conv.0.weight"))
+        return TinyNames{"decoder", 1};
+    if (has(tensors, start + "0.weight") && has(tensors, start + "1.conv.0.weight"))
+        return TinyNames{"encoder", 0};
     return std::nullopt;
 }
 
@@ -108,7 +110,8 @@ VaeCheckpoint from_model(const fs::path& path) {
 }
 
 std::optional<fs::path> weights_in(const fs::path& folder) {
-    for (const char* name : {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"})
+    for (const char* name :
+         {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"})
         if (is_there(folder / name)) return folder / name;
     return std::nullopt;
 }
@@ -126,7 +129,8 @@ VaeCheckpoint open_vae(const fs::path& path) {
         read_vae_tensors(vae, open_tensor_files(*weights).tensors);
         return vae;
     }
-    if (path.extension() != ".safetensors" || !is_there(path)) return from_model(path);  // which says what is wrong
+    if (path.extension() != ".safetensors" || !is_there(path))
+        return from_model(path);  // which says what is wrong
     const FileTensors tensors = open_tensor_files(path).tensors;
     if (!is_vae_alone(tensors)) return from_model(path);
     read_vae_tensors(vae, tensors);

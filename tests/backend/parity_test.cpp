@@ -10,8 +10,8 @@ TEST_P(BackendParity, Linear) {
         SCOPED_TRACE(rows);
         const HostTensor x = random({1, rows, in}), w = random({out, in}, 0.1F), b = random({out});
         const HostTensor r = random({1, rows, out});
-        for (const auto activation :
-             {Activation::kNone, Activation::kSilu, Activation::kGelu, Activation::kQuickGelu, Activation::kRelu}) {
+        for (const auto activation : {Activation::kNone, Activation::kSilu, Activation::kGelu,
+                                      Activation::kQuickGelu, Activation::kRelu}) {
             expect_parity([&](const LoadContext& load, const Context& ctx) {
                 const auto weight = ops::prepare_linear(load, {{w.view()}, {b.view()}});
                 return ops::linear(ctx, up(ctx, x), weight, {}, activation);
@@ -193,7 +193,8 @@ TEST_P(BackendParity, LayerNorm) {
 
 TEST_P(BackendParity, ActivateAndAdd) {
     const HostTensor x = random({3, 1283}, 4.0F), y = random({3, 1283});
-    for (const auto activation : {Activation::kSilu, Activation::kGelu, Activation::kQuickGelu, Activation::kRelu}) {
+    for (const auto activation :
+         {Activation::kSilu, Activation::kGelu, Activation::kQuickGelu, Activation::kRelu}) {
         expect_parity([&](const LoadContext&, const Context& ctx) {
             return ops::activate(ctx, up(ctx, x), activation);
         });
@@ -205,7 +206,8 @@ TEST_P(BackendParity, ActivateAndAdd) {
 // Far out an activation is 0 or x, never NaN.
 TEST_P(BackendParity, ActivationsOfExtremes) {
     const HostTensor x(Values{-1e30F, -100.0F, -30.0F, 0.0F, 30.0F, 100.0F, 1e4F}, {1, 7});
-    for (const auto activation : {Activation::kSilu, Activation::kGelu, Activation::kQuickGelu, Activation::kRelu}) {
+    for (const auto activation :
+         {Activation::kSilu, Activation::kGelu, Activation::kQuickGelu, Activation::kRelu}) {
         expect_parity([&](const LoadContext&, const Context& ctx) {
             return ops::activate(ctx, up(ctx, x), activation);
         });

@@ -91,7 +91,8 @@ TEST_F(Reference, LowFrequenciesAreThoseOfTorch) {
     for (const auto& one : golden["cases"]) {
         const Shape shape{1, one["height"], one["width"], one["channels"]};
         const Tensor x = up(one["input"].get<std::vector<float>>(), shape);
-        expect(backend_->scale_low_frequencies(x, one["scale"]), shape, one["output"].get<std::vector<float>>());
+        expect(backend_->scale_low_frequencies(x, one["scale"]), shape,
+               one["output"].get<std::vector<float>>());
     }
     EXPECT_EQ(golden["cases"].size(), 5U);
 }

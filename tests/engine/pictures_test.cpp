@@ -35,7 +35,8 @@ class PicturesTest : public EngineTest {
         EXPECT_TRUE(result.ok()) << result.error().message;
         return result.ok() ? decode_png(read(result.value().images.at(0).path)) : Image{};
     }
-    std::string variant(const std::string& name, const PlainTensors& unet, MicroKind kind = MicroKind::kBase) {
+    std::string variant(const std::string& name, const PlainTensors& unet,
+                        MicroKind kind = MicroKind::kBase) {
         write_micro_variant(folder_ / "models" / name, unet, kind);
         return (folder_ / "models" / name).string();
     }
@@ -220,7 +221,8 @@ TEST_F(PicturesTest, AUNetThatFailsInFloat32TooIsAnError) {
     asked.model = variant("broken", unet);
     const auto result = generate(asked);
     ASSERT_FALSE(result.ok());
-    EXPECT_NE(result.error().message.find("the weights are broken"), std::string::npos) << result.error().message;
+    EXPECT_NE(result.error().message.find("the weights are broken"), std::string::npos)
+        << result.error().message;
     EXPECT_TRUE(generate(request()).ok()) << "it costs nothing else";
 }
 

@@ -265,7 +265,8 @@ void Checks::check_run() {
     request.width = static_cast<int>(extents.width * 8);
     request.height = static_cast<int>(extents.height * 8);
     sdxl::Conditioning conditioning(expected_.values("text.context"), expected_.values("text.pooled"),
-                                    expected_.values("unet.time_ids"), expected_.view("text.context").shape[1],
+                                    expected_.values("unet.time_ids"),
+                                    expected_.view("text.context").shape[1],
                                     /*guidance=*/true);
     sdxl::SdxlGeneration generation(model_, request, {}, 0);
     generation.prepare(ctx_, *model_.vae, std::nullopt, expected_.values("run.noise"));

@@ -34,7 +34,8 @@ Image read_ppm(const fs::path& path) {
     file >> magic >> image.width >> image.height >> most;
     file.get();
     image.pixels.resize(static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height) * 3);
-    file.read(reinterpret_cast<char*>(image.pixels.data()), static_cast<std::streamsize>(image.pixels.size()));
+    file.read(reinterpret_cast<char*>(image.pixels.data()),
+              static_cast<std::streamsize>(image.pixels.size()));
     EXPECT_TRUE(file.good()) << path;
     return image;
 }
@@ -63,13 +64,15 @@ TEST(ReadImage, EveryKindIsWhatPillowReads) {
 }
 
 TEST(ReadImage, CutShortAnywhereIsAnError) {
-    for (const char* name : {"rgb.png", "interlaced.png", "rgb.jpg", "progressive.jpg", "lossless.webp", "lossy.webp"}) {
+    for (const char* name :
+         {"rgb.png", "interlaced.png", "rgb.jpg", "progressive.jpg", "lossless.webp", "lossy.webp"}) {
         const auto bytes = read_bytes(kPictures / name);
         const Image whole = decode_image(bytes);
         for (std::size_t size = 0; size < bytes.size(); ++size) {
             try {
                 // What comes after the last pixel may be missing.
-                EXPECT_EQ(decode_image(std::span(bytes).first(size)).pixels, whole.pixels) << name << " " << size;
+                EXPECT_EQ(decode_image(std::span(bytes).first(size)).pixels, whole.pixels)
+                    << name << " " << size;
                 EXPECT_GT(size + 20, bytes.size()) << name;
             } catch (const Failure& failure) {
                 EXPECT_EQ(failure.error().code, ErrorCode::kInvalidRequest) << name << " " << size;
@@ -89,7 +92,8 @@ std::string refusal_of(const std::vector<std::uint8_t>& bytes) {
 
 TEST(ReadImage, OtherFormatsAreNamed) {
     EXPECT_NE(refusal_of(read_bytes(kPictures / "animation.gif")).find("a GIF"), std::string::npos);
-    EXPECT_NE(refusal_of(read_bytes(kPictures / "text.txt")).find("13 bytes of something else"), std::string::npos);
+    EXPECT_NE(refusal_of(read_bytes(kPictures / "text.txt")).find("13 bytes of something else"),
+              std::string::npos);
     EXPECT_NE(refusal_of(read_bytes(kPictures / "animated.webp")).find("animation"), std::string::npos);
     EXPECT_NE(refusal_of({}).find("no bytes"), std::string::npos);
 }
@@ -108,14 +112,15 @@ TEST(ReadImage, TooLargeIsRefusedByTheHeader) {
 Image digits(const std::vector<std::string>& rows) {
     Image image{static_cast<int>(rows[0].size()), static_cast<int>(rows.size()), 3, {}};
     for (const auto& row : rows)
-        for (const char digit : row) image.pixels.insert(image.pixels.end(), 3, static_cast<std::uint8_t>(digit));
+        for (const char digit : row)
+            image.pixels.insert(image.pixels.end(), 3, static_cast<std::uint8_t>(digit));
     return image;
 }
 
 TEST(Upright, EveryOrientation) {
-    const std::vector<std::vector<std::string>> expected = {{"123", "456"}, {"321", "654"}, {"654", "321"},
-                                                            {"456", "123"}, {"14", "25", "36"}, {"41", "52", "63"},
-                                                            {"63", "52", "41"}, {"36", "25", "14"}};
+    const std::vector<std::vector<std::string>> expected = {
+        {"123", "456"},     {"321", "654"},     {"654", "321"},     {"456", "123"},
+        {"14", "25", "36"}, {"41", "52", "63"}, {"63", "52", "41"}, {"36", "25", "14"}};
     for (int orientation = 1; orientation <= 8; ++orientation) {
         const Image found = upright(digits({"123", "456"}), orientation);
         const Image wanted = digits(expected[static_cast<std::size_t>(orientation - 1)]);
@@ -126,11 +131,14 @@ TEST(Upright, EveryOrientation) {
 }
 
 TEST(ExifOrientation, BothByteOrdersAndBrokenData) {
-    const std::vector<std::uint8_t> little{'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0};
-    const std::vector<std::uint8_t> big{'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 8, 0, 0};
+    const std::vector<std::uint8_t> little{'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12,
+                                           1,   3,   0,  1, 0, 0, 0, 6, 0, 0, 0};
+    const std::vector<std::uint8_t> big{'M',  'M', 0, 42, 0, 0, 0, 8, 0, 1, 1,
+                                        0x12, 0,   3, 0,  0, 0, 1, 0, 8, 0, 0};
     EXPECT_EQ(exif_orientation(little), 6);
     EXPECT_EQ(exif_orientation(big), 8);
-    for (std::size_t size = 0; size < 20; ++size) EXPECT_EQ(exif_orientation(std::span(little).first(size)), 1) << size;
+    for (std::size_t size = 0; size < 20; ++size)
+        EXPECT_EQ(exif_orientation(std::span(little).first(size)), 1) << size;
     auto far = little;
     far[4] = far[5] = far[6] = far[7] = 0xFF;
     EXPECT_EQ(exif_orientation(far), 1);
@@ -141,7 +149,8 @@ TEST(Encoders, WhatTheyWriteIsRead) {
     EXPECT_EQ(decode_image(encode_webp(image, 100)).pixels, image.pixels);
     const auto distance = [&](const Image& other) {
         double sum = 0;
-        for (std::size_t i = 0; i < image.pixels.size(); ++i) sum += std::abs(image.pixels[i] - other.pixels[i]);
+        for (std::size_t i = 0; i < image.pixels.size(); ++i)
+            sum += std::abs(image.pixels[i] - other.pixels[i]);
         return sum / static_cast<double>(image.pixels.size());
     };
     EXPECT_LT(distance(decode_image(encode_jpeg(image, 95, "a lighthouse"))), 3);

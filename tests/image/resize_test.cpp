@@ -17,7 +17,8 @@ Image plain(int width, int height, std::uint8_t value) {
 
 Image gradient(int width, int height) {
     Image image = plain(width, height, 0);
-    for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<std::uint8_t>(i * 7 % 256);
+    for (std::size_t i = 0; i < image.pixels.size(); ++i)
+        image.pixels[i] = static_cast<std::uint8_t>(i * 7 % 256);
     return image;
 }
 
@@ -31,7 +32,8 @@ TEST(Resize, TheSameSizeIsTheSamePicture) {
 TEST(Resize, OneColourStaysIt) {
     for (const auto mode : kModes)
         for (const auto& [width, height] : {std::pair{64, 64}, {7, 64}, {1, 1}, {300, 5}})
-            EXPECT_EQ(resize_image(plain(33, 20, 77), width, height, mode).pixels, plain(width, height, 77).pixels);
+            EXPECT_EQ(resize_image(plain(33, 20, 77), width, height, mode).pixels,
+                      plain(width, height, 77).pixels);
 }
 
 TEST(Resize, HalfIsTheMeanOfFour) {

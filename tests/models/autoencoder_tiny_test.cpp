@@ -40,7 +40,8 @@ double largest_difference(const Context& ctx, const Tensor& found, const std::st
     const auto values = ops::nhwc_to_nchw(ops::download(ctx, found), e);
     double largest = 0;
     for (std::size_t i = 0; i < expected.size(); ++i)
-        largest = std::max(largest, std::abs(static_cast<double>(values[i]) - static_cast<double>(expected[i])));
+        largest =
+            std::max(largest, std::abs(static_cast<double>(values[i]) - static_cast<double>(expected[i])));
     return largest;
 }
 
@@ -52,7 +53,8 @@ fs::path write_diffusers_file(const fs::path& folder) {
         const VaeCheckpoint vae = open_vae(kTiny / (std::string(half) + ".safetensors"));
         for (const auto& [name, entry] : vae.weights.entries()) {
             std::string shape;
-            for (const auto extent : entry.view.shape.dims()) shape += (shape.empty() ? "" : ",") + std::to_string(extent);
+            for (const auto extent : entry.view.shape.dims())
+                shape += (shape.empty() ? "" : ",") + std::to_string(extent);
             header += (header.empty() ? "{\"" : ",\"") + name + R"(":{"dtype":"F32","shape":[)" + shape +
                       "],\"data_offsets\":[" + std::to_string(data.size()) + "," +
                       std::to_string(data.size() + entry.view.bytes()) + "]}";

@@ -16,21 +16,25 @@ using namespace sdxl;
 class PropertyTest : public MicroModelTest {
   protected:
     static std::vector<float> mask_of(const GenerationRequest& request, float value) {
-        return std::vector<float>(static_cast<std::size_t>(request.width) * static_cast<std::size_t>(request.height),
-                                  value);
+        return std::vector<float>(
+            static_cast<std::size_t>(request.width) * static_cast<std::size_t>(request.height), value);
     }
     // The right half is redrawn.
     static std::vector<float> half_mask(const GenerationRequest& request) {
         auto mask = mask_of(request, 0);
         for (std::size_t i = 0; i < mask.size(); ++i)
-            mask[i] = i % static_cast<std::size_t>(request.width) >= static_cast<std::size_t>(request.width) / 2 ? 1.F : 0.F;
+            mask[i] =
+                i % static_cast<std::size_t>(request.width) >= static_cast<std::size_t>(request.width) / 2
+                    ? 1.F
+                    : 0.F;
         return mask;
     }
 };
 
 double psnr(const std::vector<float>& a, const std::vector<float>& b) {
     double error = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) error += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    for (std::size_t i = 0; i < a.size(); ++i)
+        error += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
     constexpr double kRange = 2;  // -1..1
     return 10 * std::log10(kRange * kRange * static_cast<double>(a.size()) / error);
 }
@@ -40,7 +44,8 @@ TEST_F(PropertyTest, StrengthZeroIsTheImageThroughTheVae) {
     const auto image = picture(request(), 7);
     img2img.strength = 0;
     const auto noise = make_noise_source(img2img.rng, 1);
-    const auto through = model().vae->encode(context(), to_values(*image), image->height, image->width, *noise);
+    const auto through =
+        model().vae->encode(context(), to_values(*image), image->height, image->width, *noise);
     EXPECT_EQ(run_latents(img2img, 1, {image, {}, nullptr}).values, through.values);
     img2img.prompt = "other";
     img2img.steps = 9;
@@ -50,12 +55,14 @@ TEST_F(PropertyTest, StrengthZeroIsTheImageThroughTheVae) {
 }
 
 TEST_F(PropertyTest, StrengthOneIsTextToImage) {
-    for (const auto scheduler : {SchedulerType::kEuler, SchedulerType::kEulerAncestral, SchedulerType::kDpmSolverMultistep,
-                                 SchedulerType::kHeun, SchedulerType::kDdim, SchedulerType::kPndm}) {
+    for (const auto scheduler :
+         {SchedulerType::kEuler, SchedulerType::kEulerAncestral, SchedulerType::kDpmSolverMultistep,
+          SchedulerType::kHeun, SchedulerType::kDdim, SchedulerType::kPndm}) {
         auto img2img = request();
         img2img.scheduler = scheduler;
         img2img.strength = 1;
-        EXPECT_EQ(run_latents(img2img, 7, {picture(request(), 3), {}, nullptr}).values, run_latents(img2img, 7).values);
+        EXPECT_EQ(run_latents(img2img, 7, {picture(request(), 3), {}, nullptr}).values,
+                  run_latents(img2img, 7).values);
     }
 }
 
@@ -80,7 +87,8 @@ TEST_F(PropertyTest, AMaskOfAllOnesIsImageToImage) {
 }
 
 TEST_F(PropertyTest, OutsideTheMaskTheLatentsAreThoseOfTheImage) {
-    for (const auto scheduler : {SchedulerType::kEuler, SchedulerType::kHeun, SchedulerType::kDpmPlusPlus2MSde}) {
+    for (const auto scheduler :
+         {SchedulerType::kEuler, SchedulerType::kHeun, SchedulerType::kDpmPlusPlus2MSde}) {
         for (const double strength : {0.4, 1.0}) {
             auto inpaint = request();
             inpaint.scheduler = scheduler;
@@ -99,7 +107,8 @@ TEST_F(PropertyTest, OutsideTheMaskTheLatentsAreThoseOfTheImage) {
                     ASSERT_EQ(latents.values[i], original.values[i]) << i;
                     continue;
                 }
-                inside += std::abs(static_cast<double>(latents.values[i]) - static_cast<double>(original.values[i]));
+                inside += std::abs(static_cast<double>(latents.values[i]) -
+                                   static_cast<double>(original.values[i]));
             }
             EXPECT_GT(inside, 1);
         }
@@ -118,7 +127,8 @@ TEST_F(PropertyTest, PixelsOutsideTheMaskAreTheImagesOwn) {
 }
 
 TEST_F(PropertyTest, PicturesMadeTogetherAreThoseMadeAlone) {
-    for (const auto scheduler : {SchedulerType::kEuler, SchedulerType::kEulerAncestral, SchedulerType::kDpmSolverMultistep}) {
+    for (const auto scheduler :
+         {SchedulerType::kEuler, SchedulerType::kEulerAncestral, SchedulerType::kDpmSolverMultistep}) {
         auto batch = request();
         batch.scheduler = scheduler;
         const auto together = run_together(batch, {}, {7, 8, 9, 10});
@@ -162,7 +172,8 @@ TEST_F(PropertyTest, FreeUOfOnesIsNoFreeU) {
     with.free_u = FreeUFactors{1, 1, 1, 1};
     const auto base = run_latents(request(), 7).values;
     EXPECT_LT(difference(run_latents(with, 7).values, base), 1e-5);
-    for (double FreeUFactors::*factor : {&FreeUFactors::b1, &FreeUFactors::b2, &FreeUFactors::s1, &FreeUFactors::s2}) {
+    for (double FreeUFactors::*factor :
+         {&FreeUFactors::b1, &FreeUFactors::b2, &FreeUFactors::s1, &FreeUFactors::s2}) {
         with.free_u = FreeUFactors{1, 1, 1, 1};
         *with.free_u.*factor = 1.5;
         EXPECT_GT(difference(run_latents(with, 7).values, base), 1e-5);
@@ -197,7 +208,8 @@ TEST_F(PropertyTest, OnlyTheLastEntriesArePerturbed) {
     const Tensor latent = ops::upload(context(), twice, {2, 12, 16, 4});
     const std::vector<float> times{500, 500};
     const auto plain = ops::download(context(), model().unet->forward(context(), latent, times, kv));
-    const auto perturbed = ops::download(context(), model().unet->forward(context(), latent, times, kv, {{}, 1}));
+    const auto perturbed =
+        ops::download(context(), model().unet->forward(context(), latent, times, kv, {{}, 1}));
     const std::size_t half = plain.size() / 2;
     const auto part = [&](const std::vector<float>& values, std::size_t begin) {
         return std::vector<float>(values.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -222,7 +234,8 @@ TEST_F(PropertyTest, TilesAreTheWhole) {
     const auto pixels = to_values(to_image(whole, large.width, large.height));
     const auto other = make_noise_source(RngKind::kCpu, 5);
     const auto a = model().vae->encode(context(), pixels, large.height, large.width, *again);
-    const auto b = model().vae->encode(context(), pixels, large.height, large.width, *other, TileSizes{32, 16});
+    const auto b =
+        model().vae->encode(context(), pixels, large.height, large.width, *other, TileSizes{32, 16});
     std::printf("tiles: decode %.1f dB, encode %.1f dB\n", psnr(tiled, whole), psnr(a.values, b.values));
     EXPECT_GE(psnr(a.values, b.values), 40) << psnr(a.values, b.values);
 }
@@ -230,7 +243,8 @@ TEST_F(PropertyTest, TilesAreTheWhole) {
 TEST_F(PropertyTest, LatentsOfAnotherSizeAreBroughtToSize) {
     const Latents small{1, 2, {0, 1, 0, 1, 0, 1, 0, 1}};
     const Latents wide = resize_latents(small, 1, 4);
-    EXPECT_EQ(wide.values, (std::vector<float>{0, 0.25F, 0.75F, 1, 0, 0.25F, 0.75F, 1, 0, 0.25F, 0.75F, 1, 0, 0.25F, 0.75F, 1}));
+    EXPECT_EQ(wide.values, (std::vector<float>{0, 0.25F, 0.75F, 1, 0, 0.25F, 0.75F, 1, 0, 0.25F, 0.75F, 1, 0,
+                                               0.25F, 0.75F, 1}));
     auto larger = request();
     larger.strength = 0.5;
     larger.width = 192;
@@ -259,7 +273,8 @@ class VariantTest : public PropertyTest {
         SdxlGeneration generation(model, request, inputs, 7);
         SdxlGeneration* one = &generation;
         EXPECT_TRUE(generation.prepare(context(), *model.vae));
-        while (!generation.done()) EXPECT_TRUE(step_together(context(), model, conditioning, std::span(&one, 1)));
+        while (!generation.done())
+            EXPECT_TRUE(step_together(context(), model, conditioning, std::span(&one, 1)));
         return generation.latents().values;
     }
 
@@ -297,7 +312,8 @@ TEST_F(VariantTest, AnInpaintingModelSeesTheMaskAndThePicture) {
     const auto mask = half_mask(request());
     const auto result = latents_of(*seeing, request(), {image, mask, nullptr});
     EXPECT_GT(difference(result, latents_of(*seeing, request(), {other, mask, nullptr})), 1e-6);
-    EXPECT_GT(difference(result, latents_of(*seeing, request(), {image, mask_of(request(), 1), nullptr})), 1e-6);
+    EXPECT_GT(difference(result, latents_of(*seeing, request(), {image, mask_of(request(), 1), nullptr})),
+              1e-6);
     // What is under the mask is not seen.
     Image changed = *image;
     for (std::size_t i = 0; i < changed.pixels.size(); ++i)

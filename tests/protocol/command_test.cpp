@@ -100,8 +100,8 @@ TEST(Stages, Refusals) {
                          "}");
     };
     expect_error(line("[{},{\"width\":65}]"), ErrorCode::kInvalidRequest, "/data/stages/1/width", "64");
-    expect_error(line("[{},{\"denoising_end\":0.5}]"), ErrorCode::kInvalidRequest, "/data/stages/1/denoising_end",
-                 "all noise");
+    expect_error(line("[{},{\"denoising_end\":0.5}]"), ErrorCode::kInvalidRequest,
+                 "/data/stages/1/denoising_end", "all noise");
     expect_error(line("[{\"denoising_end\":0.5},{\"take_up\":\"image\"}]"), ErrorCode::kInvalidRequest,
                  "/data/stages/1/take_up", "latents");
     expect_error(line("[{},{\"steps\":0}]"), ErrorCode::kInvalidRequest, "/data/stages/1/steps");

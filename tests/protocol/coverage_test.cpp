@@ -20,16 +20,17 @@ std::string told(const Message& message) {
     std::ostringstream out;
     for (const auto& warning : message.warnings) out << warning << '\n';
     out << message.worker << ' ' << message.timeout_seconds << ' ' << static_cast<int>(message.priority)
-        << ' ' << message.progress.every << message.progress.preview << message.progress.preview_vae << ' ' << message.reply.id << ' '
-        << message.reply.image_data << '\n';
+        << ' ' << message.progress.every << message.progress.preview << message.progress.preview_vae << ' '
+        << message.reply.id << ' ' << message.reply.image_data << '\n';
     if (!message.command.ok()) {
         out << message.command.error().message;
     } else if (const auto* request = std::get_if<GenerationRequest>(&*message.command)) {
         out << request->prompt << ' ' << request->negative_prompt << ' ' << request->model << ' '
             << request->width << ' ' << request->height << ' ' << request->steps.value_or(-1) << ' '
-            << request->guidance_scale.value_or(-1) << ' ' << request->seed << ' ' << static_cast<int>(request->rng) << ' '
-            << request->batch_size << ' ' << static_cast<int>(request->precision) << ' ' << request->save_path
-            << ' ' << request->return_image_data << ' ';
+            << request->guidance_scale.value_or(-1) << ' ' << request->seed << ' '
+            << static_cast<int>(request->rng) << ' ' << request->batch_size << ' '
+            << static_cast<int>(request->precision) << ' ' << request->save_path << ' '
+            << request->return_image_data << ' ';
         tell(out, request->scheduler);
         tell(out, request->sigma_schedule);
         for (const double t : request->timesteps) out << t << ' ';
@@ -45,13 +46,17 @@ std::string told(const Message& message) {
             << request->strength << ' ' << static_cast<int>(request->resize_mode) << ' ' << request->mask_blur
             << ' ' << request->denoising_start << ' ' << request->denoising_end << ' '
             << request->aesthetic_score << ' ' << request->negative_aesthetic_score << ' '
-            << request->pag_scale << ' ' << static_cast<int>(request->format) << ' ' << request->quality << ' ' << request->vae_tiling << ' ' << request->size_of_image << ' ';
-        if (request->free_u) out << request->free_u->b1 << request->free_u->b2 << request->free_u->s1 << request->free_u->s2 << ' ';
+            << request->pag_scale << ' ' << static_cast<int>(request->format) << ' ' << request->quality
+            << ' ' << request->vae_tiling << ' ' << request->size_of_image << ' ';
+        if (request->free_u)
+            out << request->free_u->b1 << request->free_u->b2 << request->free_u->s1 << request->free_u->s2
+                << ' ';
         if (request->refiner)
             out << request->refiner->model << ' ' << request->refiner->switch_at << ' '
                 << request->refiner->strength.value_or(-1);
     } else if (const auto* load = std::get_if<ModelLoadRequest>(&*message.command)) {
-        out << load->model << ' ' << load->id << ' ' << load->refiner << ' ' << load->vae << ' ' << static_cast<int>(load->precision);
+        out << load->model << ' ' << load->id << ' ' << load->refiner << ' ' << load->vae << ' '
+            << static_cast<int>(load->precision);
     } else if (const auto* unload = std::get_if<ModelUnloadRequest>(&*message.command)) {
         out << unload->model;
     } else if (const auto* info = std::get_if<ModelInfoRequest>(&*message.command)) {

@@ -174,8 +174,8 @@ TEST(FlatEnvelope, Commands) {
 TEST(FlatEnvelope, Refusals) {
     const char* start = R"({"message_type":"generate_sdxl_enhanced","session_id":"s","prompt":"p",)";
     expect_error(std::string(start) + R"("width":7})", ErrorCode::kInvalidRequest, "/width");
-    const Message suite =
-        parse_message(R"({"message_type":"load_model","model_base":"m","model_vae":"v","model_refiner":"r"})");
+    const Message suite = parse_message(
+        R"({"message_type":"load_model","model_base":"m","model_vae":"v","model_refiner":"r"})");
     ASSERT_TRUE(suite.command.ok());
     EXPECT_EQ(std::get<ModelLoadRequest>(*suite.command).vae, "v");
     EXPECT_EQ(std::get<ModelLoadRequest>(*suite.command).refiner, "r");
@@ -198,8 +198,10 @@ TEST(MethodEnvelope, Refusals) {
                R"(","parameters":{"prompt":"p")" + more + "}}";
     };
     expect_error(line("img2img", ""), ErrorCode::kInvalidRequest, "/parameters", "init_image");
-    expect_error(line("inpaint", R"(,"init_image":"a.png")"), ErrorCode::kInvalidRequest, "/parameters", "mask_image");
-    EXPECT_EQ(generation_of(parse_message(line("img2img", R"(,"init_image":"a.png")"))).init_image.path, "a.png");
+    expect_error(line("inpaint", R"(,"init_image":"a.png")"), ErrorCode::kInvalidRequest, "/parameters",
+                 "mask_image");
+    EXPECT_EQ(generation_of(parse_message(line("img2img", R"(,"init_image":"a.png")"))).init_image.path,
+              "a.png");
     expect_error(line("text2image", ""), ErrorCode::kInvalidRequest, "/method", "'text2img'");
     expect_error(R"({"worker_type":"x","method":"text2img","parameters":{"prompt":"p"}})",
                  ErrorCode::kInvalidRequest, "/worker_type", "sdxl_worker");

@@ -84,7 +84,8 @@ PlainTensors micro_refiner() {
         const std::int64_t columns = tensor.shape[1];
         std::vector<float> kept;
         for (std::size_t i = 0; i < tensor.values.size(); ++i)
-            if (seen_by_refiner(name, static_cast<std::int64_t>(i) % columns)) kept.push_back(tensor.values[i]);
+            if (seen_by_refiner(name, static_cast<std::int64_t>(i) % columns))
+                kept.push_back(tensor.values[i]);
         tensor.shape[1] = static_cast<std::int64_t>(kept.size()) / tensor.shape[0];
         tensor.values = std::move(kept);
     }

@@ -28,7 +28,9 @@ void replace_component(const std::filesystem::path& folder, const std::string& c
                        const PlainTensors& tensors);
 
 PlainTensors micro_component(const std::string& component);
-inline PlainTensors micro_unet() { return micro_component("unet"); }
+inline PlainTensors micro_unet() {
+    return micro_component("unet");
+}
 // A refiner: it sees the second text encoder alone and five size embeddings. What it does not see of the
 // micro model is 0 in `blind_base`, so that both predict the same.
 PlainTensors micro_refiner();

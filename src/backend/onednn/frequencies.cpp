@@ -45,7 +45,8 @@ void scale_channels_of(const T* x, T* y, const std::vector<float>& waves, std::s
     std::vector<float> sums(count * width);
     std::vector<float> row(width);
     const auto load = [&](std::int64_t at) {
-        convert(reinterpret_cast<const std::byte*>(x + at * channels + begin), kType, row.data(), end - begin);
+        convert(reinterpret_cast<const std::byte*>(x + at * channels + begin), kType, row.data(),
+                end - begin);
         return waves.data() + static_cast<std::size_t>(at) * count;
     };
     for (std::int64_t at = 0; at < rows; ++at) {
@@ -76,8 +77,8 @@ void run(const Tensor& x, float factor, const Tensor& y) {
         for (std::int64_t task = first; task < last; ++task) {
             const std::int64_t begin = task % blocks * kChannelsTogether;
             const std::int64_t item = task / blocks * rows * channels;
-            scale_channels_of(x.data<T>() + item, y.data<T>() + item, basis, count, factor, rows, channels, begin,
-                              std::min(channels, begin + kChannelsTogether));
+            scale_channels_of(x.data<T>() + item, y.data<T>() + item, basis, count, factor, rows, channels,
+                              begin, std::min(channels, begin + kChannelsTogether));
         }
     });
 }

@@ -179,8 +179,8 @@ void group_norm_by(const Tensor& x, const float* gamma, const float* beta, const
     for (std::int64_t item = 0; item < x.dim(0); ++item) {
         const std::size_t first = static_cast<std::size_t>(item) * groups;
         const Affine factors = affine(std::span(moments.mean).subspan(first, groups),
-                                      std::span(moments.variance).subspan(first, groups), gamma, beta, nullptr,
-                                      static_cast<std::size_t>(width), eps);
+                                      std::span(moments.variance).subspan(first, groups), gamma, beta,
+                                      nullptr, static_cast<std::size_t>(width), eps);
         with_type(x, [&]<class T>(T*) {
             apply(factors, silu, x.data<T>() + item * rows * width, y.data<T>() + item * rows * width, rows,
                   width);

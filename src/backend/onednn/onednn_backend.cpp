@@ -216,8 +216,8 @@ class OnednnBackend final : public Backend {
     GroupMoments group_moments(const Tensor& x, int groups) override {
         return onednn::group_moments(x, groups);
     }
-    Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta, const GroupMoments& moments,
-                         float eps, bool silu) override {
+    Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                         const GroupMoments& moments, float eps, bool silu) override {
         Tensor result = empty(x.shape(), x.dtype());
         onednn::group_norm_by(x, gamma.data<float>(), beta.data<float>(), moments, eps, silu, result);
         return result;

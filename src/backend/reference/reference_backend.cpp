@@ -81,8 +81,8 @@ class ReferenceBackend final : public Backend {
     GroupMoments group_moments(const Tensor& x, int groups) override {
         return reference::group_moments(x, groups);
     }
-    Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta, const GroupMoments& moments,
-                         float eps, bool silu) override {
+    Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                         const GroupMoments& moments, float eps, bool silu) override {
         return reference::group_norm_by(x, gamma, beta, moments, eps, silu);
     }
     Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) override {
