@@ -26,11 +26,11 @@ std::string encode_base64(std::span<const std::uint8_t> bytes) {
 }
 
 std::optional<std::vector<std::uint8_t>> decode_base64(std::string_view text) {
-    static const std::array<std::int8_t, 256> kValues = [] {
-        std::array<std::int8_t, 256> values;
+    static const std::array<int, 256> digit_values = [] {
+        std::array<int, 256> values;
         values.fill(-1);
         for (std::size_t i = 0; i < 64; ++i)
-            values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int8_t>(i);
+            values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int>(i);
         return values;
     }();
     std::vector<std::uint8_t> bytes;
@@ -44,7 +44,7 @@ std::optional<std::vector<std::uint8_t>> decode_base64(std::string_view text) {
             if (++padding > 2) return std::nullopt;
             continue;
         }
-        const int value = kValues[static_cast<unsigned char>(c)];
+        const int value = digit_values[static_cast<unsigned char>(c)];
         if (value < 0 || padding > 0) return std::nullopt;
         group = group << 6U | static_cast<std::uint32_t>(value);
         if (++digits % 4 == 0)

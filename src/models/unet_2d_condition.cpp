@@ -26,6 +26,9 @@ UNet2DConditionModel::UNet2DConditionModel(const LoadContext& load, const Weight
       conv_out_(load, WeightScope(weights).sub("conv_out"), config.block_out_channels.front(),
                 config.out_channels) {
     const WeightScope root(weights);
+    if (config.guidance_dim > 0)
+        guidance_projection_.emplace(load, root.sub("time_embedding").sub("cond_proj"), config.guidance_dim,
+                                     config.block_out_channels.front(), nn::LinearOptions{.bias = false});
     for (std::size_t i = 0; i < config.block_out_channels.size(); ++i) {
         down_blocks_.emplace_back(load, root.sub("down_blocks", static_cast<int>(i)), config, i);
         up_blocks_.emplace_back(load, root.sub("up_blocks", static_cast<int>(i)), config, i);
@@ -59,11 +62,19 @@ UNetConditioning UNet2DConditionModel::prepare_conditioning(const Context& ctx, 
 }
 
 Tensor UNet2DConditionModel::embed_time(const Context& ctx, std::span<const float> timesteps,
-                                        const Tensor& add_embedding) const {
+                                        const Tensor& add_embedding, float guidance_scale) const {
     const std::int64_t channels = config_.block_out_channels.front();
     const auto sinusoids = nn::sinusoidal_embedding(timesteps, channels);
-    const Tensor times = ops::upload(ctx, sinusoids, {count(timesteps), channels});  // [N, C]
-    const Tensor embedding = time_embedding_.forward(ctx, times, add_embedding);     // [N, time_embed_dim]
+    Tensor times = ops::upload(ctx, sinusoids, {count(timesteps), channels});  // [N, C]
+    if (guidance_projection_) {
+        std::vector<float> scales;
+        const auto one = nn::guidance_embedding(guidance_scale - 1, config_.guidance_dim);
+        for (std::size_t i = 0; i < timesteps.size(); ++i)
+            scales.insert(scales.end(), one.begin(), one.end());
+        times = guidance_projection_->forward(
+            ctx, ops::upload(ctx, scales, {count(timesteps), config_.guidance_dim}), times);  // [N, C]
+    }
+    const Tensor embedding = time_embedding_.forward(ctx, times, add_embedding);  // [N, time_embed_dim]
     return ops::activate(ctx, embedding, Activation::kSilu);
 }
 
@@ -76,7 +87,7 @@ Tensor UNet2DConditionModel::forward(const Context& ctx, const Tensor& latent,
                                        std::to_string(timesteps.size()) + " timesteps, expected [N, h, w, " +
                                        std::to_string(config_.in_channels) + "] and N");
     }
-    const Tensor time_silu = embed_time(ctx, timesteps, conditioning.add_embedding);
+    const Tensor time_silu = embed_time(ctx, timesteps, conditioning.add_embedding, options.guidance_scale);
     ContextReader kv(conditioning.kv);
     Tensor x = conv_in_.forward(ctx, ops::cast(ctx, latent, ctx.compute));  // [N, h, w, C0]
     std::vector<Tensor> skips{x};

@@ -30,6 +30,8 @@ struct UNetOptions {
     // So many last entries of the batch see no context in the middle block's self-attention: what
     // perturbed-attention guidance leads away from. Less than the batch.
     std::int64_t perturbed = 0;
+    // For a network that was trained to know it (config().guidance_dim), the guidance scale.
+    float guidance_scale = 1;
 };
 
 class UNet2DConditionModel {
@@ -49,11 +51,12 @@ class UNet2DConditionModel {
 
   private:
     // SiLU of the time embedding, [N, time_embed_dim]
-    Tensor embed_time(const Context& ctx, std::span<const float> timesteps,
-                      const Tensor& add_embedding) const;
+    Tensor embed_time(const Context& ctx, std::span<const float> timesteps, const Tensor& add_embedding,
+                      float guidance_scale) const;
 
     UNetConfig config_;
     nn::Conv2d conv_in_;
+    std::optional<nn::Linear> guidance_projection_;
     nn::TimestepEmbedding time_embedding_;
     nn::TimestepEmbedding add_embedding_;
     std::vector<UNetDownBlock> down_blocks_;

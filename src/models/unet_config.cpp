@@ -32,6 +32,11 @@ void detect_attention(const WeightMap& weights, UNetConfig& config) {
 
 void detect_embeddings(const WeightMap& weights, UNetConfig& config) {
     config.time_embed_dim = shape_at(weights, "time_embedding.linear_1.weight", 2, kKind)[0];
+    if (weights.find("time_embedding.cond_proj.weight") != nullptr)
+        config.guidance_dim = shape_at(weights, "time_embedding.cond_proj.weight", 2, kKind)[1];
+    if (config.guidance_dim % 2 != 0 || config.guidance_dim == 2)
+        fail(ErrorCode::kInvalidModel, "unet: time_embedding.cond_proj takes " +
+                                           std::to_string(config.guidance_dim) + " channels: not " + kKind);
     const std::int64_t projection = shape_at(weights, "add_embedding.linear_1.weight", 2, kKind)[1];
     // A refiner's context is as wide as its pooled prompt; the base model's is wider by the first encoder.
     constexpr int kRefinerIds = 5;
@@ -129,6 +134,10 @@ void check_against_json(const UNetConfig& config, std::string_view json) {
     check.expect("projection_class_embeddings_input_dim",
                  config.pooled_dim + config.time_id_count * config.time_id_dim);
     check.expect("time_embedding_dim", config.time_embed_dim);
+    if (config.guidance_dim > 0)
+        check.expect("time_cond_proj_dim", config.guidance_dim);
+    else
+        check.expect_unset({"time_cond_proj_dim"});
     check.expect("use_linear_projection", config.use_linear_projection);
     check.expect("norm_num_groups", config.norm_groups);
     check.expect("norm_eps", config.norm_eps);
@@ -145,11 +154,11 @@ void check_against_json(const UNetConfig& config, std::string_view json) {
     check.expect("attention_type", "default");
     check.expect("conv_in_kernel", 3);
     check.expect("conv_out_kernel", 3);
-    check.expect_unset(
-        {"center_input_sample", "only_cross_attention", "encoder_hid_dim", "encoder_hid_dim_type",
-         "dual_cross_attention", "class_embed_type", "num_class_embeds", "resnet_skip_time_act",
-         "time_embedding_act_fn", "timestep_post_act", "time_cond_proj_dim", "class_embeddings_concat",
-         "mid_block_only_cross_attention", "cross_attention_norm", "reverse_transformer_layers_per_block"});
+    check.expect_unset({"center_input_sample", "only_cross_attention", "encoder_hid_dim",
+                        "encoder_hid_dim_type", "dual_cross_attention", "class_embed_type",
+                        "num_class_embeds", "resnet_skip_time_act", "time_embedding_act_fn",
+                        "timestep_post_act", "class_embeddings_concat", "mid_block_only_cross_attention",
+                        "cross_attention_norm", "reverse_transformer_layers_per_block"});
 }
 
 }  // namespace sdxl

@@ -21,6 +21,8 @@ struct UNetConfig {
     std::vector<int> up_depths{10, 2, 0};
     std::int64_t cross_attention_dim = 2048;
     std::int64_t time_embed_dim = 1280;
+    std::int64_t guidance_dim =
+        0;  // of the embedded guidance scale, for a model that takes one (LCM); else 0
     std::int64_t time_id_dim = 256;  // sinusoidal channels for each time id
     int time_id_count = 6;           // original size, crop, target size; 5 for the refiner
     std::int64_t pooled_dim = 1280;

@@ -20,6 +20,19 @@ std::vector<float> sinusoidal_embedding(std::span<const float> values, std::int6
     return result;
 }
 
+std::vector<float> guidance_embedding(float scale, std::int64_t dim) {
+    constexpr float kSteps = 1000.0F;
+    const std::int64_t half = dim / 2;
+    std::vector<float> result(static_cast<std::size_t>(dim));
+    for (std::int64_t i = 0; i < half; ++i) {
+        const float exponent = -std::log(10000.0F) * static_cast<float>(i) / static_cast<float>(half - 1);
+        const float angle = kSteps * scale * std::exp(exponent);
+        result[static_cast<std::size_t>(i)] = std::sin(angle);
+        result[static_cast<std::size_t>(half + i)] = std::cos(angle);
+    }
+    return result;
+}
+
 TimestepEmbedding::TimestepEmbedding(const LoadContext& load, const WeightScope& scope, std::int64_t in,
                                      std::int64_t out)
     : linear_1_(load, scope.sub("linear_1"), in, out), linear_2_(load, scope.sub("linear_2"), out, out) {}

@@ -13,6 +13,11 @@ namespace sdxl::nn {
 // downscale_freq_shift 0). Vaswani et al., 2017, section 3.5. REQUIRES: dim even.
 std::vector<float> sinusoidal_embedding(std::span<const float> values, std::int64_t dim);
 
+// Embedding of a guidance scale, [dim], sines before cosines (diffusers' get_guidance_scale_embedding). Meng
+// et al., "On Distillation of Guided Diffusion Models", 2023; `scale` is the guidance scale less 1. REQUIRES:
+// dim even, at least 4.
+std::vector<float> guidance_embedding(float scale, std::int64_t dim);
+
 // linear_1, SiLU, linear_2.
 class TimestepEmbedding {
   public:

@@ -37,9 +37,10 @@ Tensor group_norm(const Context& ctx, const Tensor& x, const Tensor& gamma, cons
                                                  options.silu);
             },
             elements);
-    if (ctx.norms != nullptr && !shift.defined())
-        ctx.norms->add(ctx.backend.group_moments(x, options.groups),
-                       static_cast<double>(x.shape().numel() / x.dim(0) / options.groups));
+    if (ctx.norms != nullptr && !shift.defined()) {
+        const std::int64_t values_each = x.shape().numel() / x.dim(0) / options.groups;
+        ctx.norms->add(ctx.backend.group_moments(x, options.groups), static_cast<double>(values_each));
+    }
     return run(
         ctx, kOp, {&x, &shift},
         [&] {

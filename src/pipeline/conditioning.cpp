@@ -78,7 +78,7 @@ Conditioning::Conditioning(std::vector<float> context, std::vector<float> pooled
 
 const UNetConditioning& Conditioning::for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
                                                 int pictures) {
-    const auto key = std::pair(parts, pictures);
+    const auto key = std::tuple(parts.negative, parts.perturbed, pictures);
     if (const auto found = made_.find(key); found != made_.end()) return found->second;
     const std::int64_t batch = static_cast<std::int64_t>(parts.count()) * pictures;
     const auto context = spread(context_, halves_, parts, pictures);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,7 +20,6 @@ struct BatchParts {
     bool perturbed = false;  // the prompt once more, with perturbed attention
 
     int count() const { return 1 + (negative ? 1 : 0) + (perturbed ? 1 : 0); }
-    auto operator<=>(const BatchParts&) const = default;
 };
 
 // Belongs to one model in one element type. Used by one thread at a time.
@@ -47,7 +47,7 @@ class Conditioning {
     std::int64_t halves_ = 1;
     bool weighted_ = false;
     std::vector<std::string> warnings_;
-    std::map<std::pair<BatchParts, int>, UNetConditioning> made_;
+    std::map<std::tuple<bool, bool, int>, UNetConditioning> made_;  // by parts and pictures
 };
 
 }  // namespace sdxl

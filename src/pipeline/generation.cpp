@@ -180,6 +180,7 @@ bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& con
     const std::vector<float> timesteps(static_cast<std::size_t>(entries), first.timestep());
     UNetOptions options;
     options.perturbed = parts.perturbed ? pictures : 0;
+    options.guidance_scale = first.scales_.scale;
     if (const auto& free_u = first.free_u_)
         options.free_u = {{{static_cast<float>(free_u->b1), static_cast<float>(free_u->s1)},
                            {static_cast<float>(free_u->b2), static_cast<float>(free_u->s2)}}};

@@ -6,6 +6,7 @@ SamplingPlan plan_sampling(const GenerationRequest& request, const SdxlModel& mo
     SamplingPlan plan{request.scheduler.value_or(model.scheduler.type), model.scheduler.config,
                       request.steps.value_or(model.variant.steps),
                       request.guidance_scale.value_or(model.variant.guidance_scale)};
+    plan.embeds_guidance = model.unet->config().guidance_dim > 0;
     if (request.sigma_schedule) {
         plan.config.sigma_schedule = *request.sigma_schedule;
         plan.config.use_karras_sigmas = *request.sigma_schedule == SigmaSchedule::kKarras;

@@ -15,8 +15,9 @@ struct SamplingPlan {
     SchedulerConfig config;
     int steps = 30;
     double guidance_scale = 7;
+    bool embeds_guidance = false;  // the model takes the scale as an input, and needs no second half
 
-    bool guidance() const { return guidance_scale > 1; }
+    bool guidance() const { return guidance_scale > 1 && !embeds_guidance; }
     TimestepSpacing spacing() const { return config.timestep_spacing.value_or(default_spacing(type)); }
     SigmaSchedule sigmas() const { return sigma_schedule_of(config); }
 };

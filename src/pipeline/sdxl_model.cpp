@@ -157,6 +157,9 @@ std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& pa
     if (!checkpoint.configs.unet.empty()) check_against_json(unet, checkpoint.configs.unet);
     load_text(checkpoint, load, *model);
     model->unet = std::make_unique<UNet2DConditionModel>(load, checkpoint.unet, unet);
+    // Its authors' setting for the model that takes the guidance scale as an input.
+    constexpr double kEmbeddedGuidance = 8;
+    if (unet.guidance_dim > 0) model->variant.guidance_scale = kEmbeddedGuidance;
     model->vae = std::make_shared<VaeModel>(load, checkpoint.vae, checkpoint.configs.vae);
 
     for (const WeightMap* map :

@@ -11,7 +11,7 @@ namespace sdxl {
 namespace {
 
 VaeConfig config_of(const WeightMap& weights, const std::string& json) {
-    const VaeConfig config = detect_vae_config(weights);
+    VaeConfig config = detect_vae_config(weights);
     if (!json.empty()) check_against_json(config, json);
     return config;
 }

@@ -6,6 +6,7 @@
 
 #include "micro_model.h"
 #include "micro_variants.h"
+#include "nn/embeddings.h"
 #include "ops/ops.h"
 #include "sampling/random.h"
 
@@ -319,6 +320,46 @@ TEST_F(VariantTest, AnInpaintingModelSeesTheMaskAndThePicture) {
     for (std::size_t i = 0; i < changed.pixels.size(); ++i)
         if (mask[i / 3] == 1.F) changed.pixels[i] = static_cast<std::uint8_t>(255 - changed.pixels[i]);
     EXPECT_EQ(result, latents_of(*seeing, request(), {std::make_shared<Image>(changed), mask, nullptr}));
+}
+
+TEST_F(VariantTest, AModelMayTakeTheGuidanceScaleAsAnInput) {
+    constexpr std::int64_t kDim = 16;
+    PlainTensors unet = micro_unet();
+    PlainTensor projection{{32, kDim}, std::vector<float>(32 * kDim, 0.F)};
+    unet["time_embedding.cond_proj.weight"] = projection;
+    std::filesystem::create_directories(folder_ / "blind");
+    const auto blind = load("blind", unet);
+    auto asked = request();
+    auto plain = asked;
+    plain.guidance_scale = 1;
+    const auto result = [&](const SdxlModel& with, const GenerationRequest& what) {
+        Conditioning conditioning(context(), with, what, plan_sampling(what, with).guidance());
+        SdxlGeneration generation(with, what, {}, 7);
+        SdxlGeneration* one = &generation;
+        EXPECT_TRUE(generation.prepare(context(), *with.vae));
+        while (!generation.done())
+            EXPECT_TRUE(step_together(context(), with, conditioning, std::span(&one, 1)));
+        return generation.latents().values;
+    };
+    EXPECT_FALSE(plan_sampling(asked, *blind).guidance());
+    EXPECT_EQ(result(*blind, asked), result(model(), plain)) << "weights of 0 see nothing";
+    for (float& value : projection.values) value = 0.5F;
+    unet["time_embedding.cond_proj.weight"] = projection;
+    const auto seeing = load("seeing", unet);
+    auto stronger = asked;
+    stronger.guidance_scale = 6;
+    EXPECT_GT(difference(result(*seeing, asked), result(*seeing, stronger)), 1e-5);
+    asked.guidance_scale.reset();
+    EXPECT_EQ(plan_sampling(asked, *seeing).guidance_scale, 8);
+}
+
+// diffusers' get_guidance_scale_embedding(torch.tensor([0.5]), 8), with torch 1.13.
+TEST(GuidanceEmbedding, IsThatOfDiffusers) {
+    const std::vector<float> expected{-0.467772F, -0.937993F, 0.880643F, 0.049979F,
+                                      -0.883849F, -0.346654F, 0.473781F, 0.998750F};
+    const auto found = nn::guidance_embedding(0.5F, 8);
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(found[i], expected[i], 2e-5) << i;
 }
 
 TEST_F(VariantTest, DistilledModelsAreKnownByTheirNames) {

@@ -169,9 +169,10 @@ Tensor scale_low_frequencies(const Tensor& x, float factor) {
             for (int down = height > 1 ? -1 : 0; down <= 0; ++down) {
                 for (int across = width > 1 ? -1 : 0; across <= 0; ++across) {
                     const auto wave = [&](std::int64_t p) {
+                        const std::int64_t row = p / width, column = p % width;
                         const double turns =
-                            down * static_cast<double>(p / width) / static_cast<double>(height) +
-                            across * static_cast<double>(p % width) / static_cast<double>(width);
+                            down * static_cast<double>(row) / static_cast<double>(height) +
+                            across * static_cast<double>(column) / static_cast<double>(width);
                         return std::polar(1.0, kTurn * turns);
                     };
                     std::complex<double> coefficient = 0;
