@@ -26,6 +26,13 @@ void on_interrupt(int) {
 Message message_of(const GenerateOptions& wanted) {
     nlohmann::json data = {{"prompt", wanted.prompt}, {"model_name", wanted.model}};
     if (!wanted.negative_prompt.empty()) data["negative_prompt"] = wanted.negative_prompt;
+    // Paths are meant from the working directory.
+    const auto path = [](const std::string& name) { return std::filesystem::absolute(name).string(); };
+    if (!wanted.image.empty()) data["init_image"] = path(wanted.image);
+    if (!wanted.mask.empty()) data["mask_image"] = path(wanted.mask);
+    if (wanted.strength) data["strength"] = *wanted.strength;
+    if (!wanted.refiner.empty()) data["refiner_model"] = wanted.refiner;
+    if (!wanted.vae.empty()) data["vae_model"] = wanted.vae;
     if (wanted.width) data["width"] = *wanted.width;
     if (wanted.height) data["height"] = *wanted.height;
     if (wanted.steps) data["steps"] = *wanted.steps;
@@ -36,8 +43,7 @@ Message message_of(const GenerateOptions& wanted) {
     if (!wanted.rng.empty()) data["rng"] = wanted.rng;
     if (!wanted.precision.empty()) data["precision"] = wanted.precision;
     if (wanted.karras) data["use_karras_sigmas"] = true;
-    // A path is meant from the working directory.
-    if (!wanted.output.empty()) data["save_path"] = std::filesystem::absolute(wanted.output).string();
+    if (!wanted.output.empty()) data["save_path"] = path(wanted.output);
     const nlohmann::json message = {{"message_type", "inference_request"}, {"data", data}};
     return parse_message(message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }

@@ -81,7 +81,12 @@ CLI::App* add_generate(CLI::App& app, GenerateOptions& wanted) {
         ->required();
     generate->add_option("--prompt,-p", wanted.prompt, "what to draw")->required();
     generate->add_option("--negative,-n", wanted.negative_prompt, "what not to draw");
-    generate->add_option("--output,-o", wanted.output, "file to write");
+    generate->add_option("--image,-i", wanted.image, "picture to start from: PNG, JPEG or WebP");
+    generate->add_option("--mask", wanted.mask, "picture that is white where the other is redrawn");
+    generate->add_option("--strength", wanted.strength, "how much of it is redrawn, 0 to 1");
+    generate->add_option("--refiner", wanted.refiner, "model that takes over for the last steps");
+    generate->add_option("--vae", wanted.vae, "VAE in place of the model's own");
+    generate->add_option("--output,-o", wanted.output, "file to write: .png, .jpg or .webp");
     generate->add_option("--width", wanted.width, "pixels, 64 to 4096 in steps of 8");
     generate->add_option("--height", wanted.height, "pixels, 64 to 4096 in steps of 8");
     generate->add_option("--steps", wanted.steps, "1 to 500");

@@ -22,8 +22,10 @@ struct AppOptions {
 // What `sdxl-worker generate` was asked for; what is absent or "" is the worker's choice.
 struct GenerateOptions {
     std::string model, prompt, negative_prompt, output, scheduler, spacing, rng, precision;
+    std::string image, mask;   // files to start from
+    std::string refiner, vae;  // models
     std::optional<long long> width, height, steps, seed;
-    std::optional<double> guidance;
+    std::optional<double> guidance, strength;
     bool karras = false;
 };
 

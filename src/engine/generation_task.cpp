@@ -372,6 +372,10 @@ class GenerationTask final : public Task {
         meter_.set_steps(calls_);
         if (pass_ == 0 || !request_.refiner->strength) result_.steps += first.steps();
         if (pass_ > 0) result_.refiner_steps = first.steps();
+        if (pass_ > 0 && first.steps() == 0)
+            warn(
+                "the refiner took no part: no step lies behind the place where it takes over; make more "
+                "steps");
     }
 
     void tell_step(bool wanted) {

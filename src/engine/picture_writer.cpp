@@ -53,21 +53,33 @@ std::filesystem::path write_under_new_name(const std::string& stem, ImageFormat 
     return path;
 }
 
+std::string plain_number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", value);
+    return text;
+}
+
 // The form that the A1111 web UI writes and reads.
 std::string parameters_text(const GenerationRequest& request, const GenerationResult& so_far,
                             std::uint64_t seed) {
     const bool plain = so_far.sigma_schedule == SigmaSchedule::kPlain;
-    char guidance[32];
-    std::snprintf(guidance, sizeof guidance, "%g", so_far.guidance_scale);
     std::string text = request.prompt + "\n";
     if (!request.negative_prompt.empty()) text += "Negative prompt: " + request.negative_prompt + "\n";
     text += "Steps: " + std::to_string(so_far.steps) +
             ", Sampler: " + std::string(scheduler_title(so_far.scheduler)) +
             (plain ? "" : " " + std::string(sigma_schedule_title(so_far.sigma_schedule))) +
-            ", CFG scale: " + guidance + ", Seed: " + std::to_string(seed) +
+            ", CFG scale: " + plain_number(so_far.guidance_scale) + ", Seed: " + std::to_string(seed) +
             ", Size: " + std::to_string(request.width) + "x" + std::to_string(request.height) +
+            (so_far.strength ? ", Denoising strength: " + plain_number(*so_far.strength) : "") +
             ", Model: " + std::filesystem::path(so_far.base_model).stem().string() +
             ", RNG: " + std::string(rng_name(so_far.rng));
+    const auto stem = [](const std::string& path) { return std::filesystem::path(path).stem().string(); };
+    if (!so_far.vae_model.empty()) text += ", VAE: " + stem(so_far.vae_model);
+    if (!so_far.refiner_model.empty() && request.refiner)
+        text +=
+            ", Refiner: " + stem(so_far.refiner_model) +
+            (request.refiner->strength ? ""
+                                       : ", Refiner switch at: " + plain_number(request.refiner->switch_at));
     return text;
 }
 

@@ -11,6 +11,7 @@
 
 #include "child.h"
 #include "image/png.h"
+#include "image/read_image.h"
 #include "workplace.h"
 
 namespace {
@@ -129,6 +130,13 @@ TEST_F(WorkerProcess, GenerateForAPerson) {
     EXPECT_EQ(worker.line(), out);
     EXPECT_EQ(worker.wait(), 0);
     EXPECT_EQ(sdxl::decode_png(bytes_of(out)).height, 64);
+    const std::string again = (folder_ / "again.jpg").string();
+    Child second(
+        command({"generate", "--model", "micro", "--prompt", "a b", "--image", out, "--mask", out,
+                 "--strength", "0.5", "--refiner", "micro", "--vae", "micro", "--steps", "4", "-o", again}));
+    EXPECT_EQ(second.line(), again);
+    EXPECT_EQ(second.wait(), 0);
+    EXPECT_EQ(sdxl::decode_image(bytes_of(again)).width, 64);
 }
 
 TEST_F(WorkerProcess, ExitStatusTellsWhatWentWrong) {

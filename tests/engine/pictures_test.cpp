@@ -139,6 +139,11 @@ TEST_F(PicturesTest, ARefinerTakesOverOrRedraws) {
     EXPECT_EQ(result->refiner_steps, 2);
     EXPECT_EQ(result->refiner_model, refiner);
     EXPECT_EQ(engine_->status().models.size(), 2U) << "both fit";
+    ImageText text;
+    decode_png(read(result->images[0].path), &text);
+    ASSERT_FALSE(text.empty());
+    EXPECT_NE(text[0].second.find("Refiner: refiner, Refiner switch at: 0.8"), std::string::npos)
+        << text[0].second;
     // At the end there is nothing left for it.
     asked.refiner->switch_at = 1;
     result = generate(asked);
