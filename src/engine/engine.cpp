@@ -73,7 +73,8 @@ class LoopEngine final : public Engine {
     explicit LoopEngine(const EngineConfig& config)
         : backend_(make_backend(config)),
           models_(*backend_, config.models_dir, config.confine),
-          parts_{config, *backend_, models_, {}, {}},
+          adapters_(config.models_dir, config.confine),
+          parts_{config, *backend_, models_, adapters_, {}, {}},
           queue_(std::chrono::duration<double>(config.aging_seconds)),
           loop_([this] { run_loop(); }) {}
 
@@ -223,6 +224,7 @@ class LoopEngine final : public Engine {
 
     std::unique_ptr<Backend> backend_;
     ModelCache models_;
+    AdapterLibrary adapters_;
     EngineParts parts_;
     JobQueue queue_;
     std::thread loop_;  // last: starts when everything above is there

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "device/host.h"
+#include "engine/additions.h"
 #include "engine/picture_reader.h"
 #include "engine/picture_writer.h"
 #include "engine/progress_meter.h"
@@ -25,6 +26,13 @@ namespace sdxl {
 DType EngineParts::compute_type(Precision precision) const {
     if (precision == Precision::kF32 || !backend.supports(DType::kBF16)) return DType::kF32;
     return DType::kBF16;
+}
+
+std::uint64_t EngineParts::adapter_budget() const {
+    constexpr double kGigabyte = 1e9;
+    const auto wished = static_cast<std::uint64_t>(std::max(0.0, config.adapter_cache_gb) * kGigabyte);
+    const std::uint64_t available = host_memory().available_bytes;
+    return available == 0 ? wished : std::min(wished, available / 2);
 }
 
 namespace {
@@ -50,13 +58,14 @@ struct Pass {
     std::filesystem::path path;
     std::string stamp;
     DType compute = DType::kF32;
-    std::optional<Conditioning> conditioning;
+    std::vector<AdapterUse> loras = {};
+    std::optional<Conditioning> conditioning = std::nullopt;
 };
 
 // The refiner's share goes on where the base model's ends.
 std::vector<Pass> passes_of(const GenerationRequest& request) {
     std::vector<Pass> passes;
-    passes.push_back({request, {}, {}, DType::kF32, std::nullopt});
+    passes.push_back({request, {}, {}});
     if (!request.refiner) return passes;
     const RefinerRequest& refiner = *request.refiner;
     if (!refiner.strength && refiner.switch_at >= 1) return passes;
@@ -216,7 +225,14 @@ class GenerationTask final : public Task {
                 "the model was loaded again in between: a request of higher priority needed another one, or "
                 "it was unloaded");
         expect_load_ = false;
+        adapt(*model);
         return model;
+    }
+
+    // Makes the weights those of this pass: another request may have left its own.
+    void adapt(const SdxlModel& model) {
+        const Timed timed(result_.adapter_seconds);
+        model.weights->apply(pass().loras, parts_.adapter_budget(), *context_.token);
     }
 
     // Without a name the one that was used last, but for refiners.
@@ -247,8 +263,21 @@ class GenerationTask final : public Task {
             result_.refiner_model = model->path.string();
             return;
         }
+        read_additions(*model);
         plan_decoding(*model);
         describe_result(*model);
+    }
+
+    void read_additions(const SdxlModel& model) {
+        const Warn tell_host = [this](std::string text) { warn(std::move(text)); };
+        passes_[0].loras = read_loras(parts_.adapters, model, request_, result_.adapters, tell_host);
+        take_defaults_of(passes_[0].loras, request_, tell_host);
+        for (Pass& each : passes_) {
+            each.request.scheduler = request_.scheduler;
+            each.request.timestep_spacing = request_.timestep_spacing;
+            each.request.steps = request_.steps;
+        }
+        passes_[0].request.guidance_scale = request_.guidance_scale;
     }
 
     // Whole if that fits into memory, else in tiles.

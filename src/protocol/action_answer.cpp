@@ -55,6 +55,7 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
     used["customVae"] = !result.vae_model.empty();
     used["perturbedAttention"] = result.perturbed_attention;
     used["freeU"] = result.free_u;
+    used["lora"] = !result.adapters.empty();
     used["batch"] = result.images.size() > 1;
     OrderedJson data = {{"images", std::move(paths)},
                         {"generationTimeSeconds", result.total_seconds},
@@ -65,6 +66,7 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
                         {"featuresUsed", std::move(used)},
                         {"dtype", result.dtype},
                         {"gpuId", kGpuId}};
+    if (!result.adapters.empty()) data["loras"] = adapters_json(result.adapters, true);
     if (to.image_data)
         for (const GeneratedImage& image : result.images)
             data["imageData"].push_back(encode_base64(image.encoded));

@@ -87,7 +87,7 @@ const std::vector<Feature>& features() {
         {"inpainting", "inpainting", true},
         {"perturbed_attention", "perturbedAttention", true},
         {"free_u", "freeU", true},
-        {"lora", "lora", false},
+        {"lora", "lora", true},
         {"controlnet", "controlNet", false},
         {"refiner", "refiner", true},
         {"custom_vae", "customVae", true},
@@ -97,6 +97,24 @@ const std::vector<Feature>& features() {
         {"safety_checker", "safetyChecker", false},
     };
     return all;
+}
+
+OrderedJson adapters_json(const std::vector<AdapterReport>& adapters, bool camel_case) {
+    const auto name = [&](const char* snake, const char* camel) { return camel_case ? camel : snake; };
+    OrderedJson list = OrderedJson::array();
+    for (const AdapterReport& adapter : adapters)
+        list.push_back({{"name", adapter.name},
+                        {"path", adapter.path},
+                        {"family", adapter.family},
+                        {"layout", adapter.layout},
+                        {"weight", adapter.unet_weight},
+                        {name("text_encoder_weight", "textEncoderWeight"), adapter.text_encoder_weight},
+                        {name("text_encoder_2_weight", "textEncoder2Weight"), adapter.text_encoder_2_weight},
+                        {name("tensors_matched", "tensorsMatched"), adapter.matched},
+                        {name("tensors_skipped", "tensorsSkipped"), adapter.skipped},
+                        {name("tensors_unknown", "tensorsUnknown"), adapter.unknown},
+                        {name("unknown_tensors", "unknownTensors"), adapter.unknown_names}});
+    return list;
 }
 
 std::string answer_error(const AnswerContext& context, const Error& error) {

@@ -51,6 +51,9 @@ struct Feature {
     bool available;
 };
 const std::vector<Feature>& features();
+
+// What became of each LoRA.
+OrderedJson adapters_json(const std::vector<AdapterReport>& adapters, bool camel_case);
 inline constexpr int kMaxResolution = 4096;  // pixels, either side
 inline constexpr int kMaxBatchSize = 64;
 inline constexpr double kBytesPerMiB = 1024.0 * 1024.0;

@@ -44,13 +44,15 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
                                   {"variant", result.model_variant}}}};
         if (!result.refiner_model.empty()) metadata["refiner_steps"] = result.refiner_steps;
         if (result.strength) metadata["strength"] = *result.strength;
+        if (!result.adapters.empty()) metadata["loras"] = adapters_json(result.adapters, false);
         images.push_back(
             {{"image_path", or_null(image.path)},
              {"image_data", to.image_data ? OrderedJson(encode_base64(image.encoded)) : OrderedJson(nullptr)},
              {"metadata", std::move(metadata)}});
     }
-    return {{"generated_images", std::move(images)},
-            {"processing_metrics",
+    OrderedJson data = {
+        {"generated_images", std::move(images)},
+        {"processing_metrics",
              {{"total_time", result.total_seconds},
               {"inference_time", result.encode_seconds + result.denoise_seconds + result.decode_seconds},
               {"device_memory_used", result.peak_memory_bytes},
@@ -60,6 +62,8 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
               {"denoise_time", result.denoise_seconds},
               {"decode_time", result.decode_seconds},
               {"dtype", result.dtype}}}};
+    if (!result.adapters.empty()) data["processing_metrics"]["adapter_time"] = result.adapter_seconds;
+    return data;
 }
 
 OrderedJson message_batch(const ReplyTo& to, const BatchResult& result) {

@@ -48,6 +48,13 @@ std::string told(const Message& message) {
             << request->aesthetic_score << ' ' << request->negative_aesthetic_score << ' '
             << request->pag_scale << ' ' << static_cast<int>(request->format) << ' ' << request->quality
             << ' ' << request->vae_tiling << ' ' << request->size_of_image << ' ';
+        for (const auto& lora : request->loras)
+            out << lora.file << lora.label << lora.unet_weight << lora.text_encoder_weight
+                << lora.text_encoder_2_weight << lora.block_weights.size() << ' ';
+        for (const auto& embedding : request->embeddings) out << embedding.file << embedding.trigger << ' ';
+        for (const auto& control : request->controls)
+            out << control.model << control.type << control.image.path << control.preprocessor << ' ';
+        for (const auto& reference : request->references) out << reference.images.size() << ' ';
         if (request->free_u)
             out << request->free_u->b1 << request->free_u->b2 << request->free_u->s1 << request->free_u->s2
                 << ' ';
