@@ -90,8 +90,9 @@ std::vector<AdapterUse> read_loras(AdapterLibrary& library, const SdxlModel& mod
 void take_defaults_of(const std::vector<AdapterUse>& loras, GenerationRequest& request, const Warn& warn) {
     for (std::size_t i = 0; i < loras.size(); ++i) {
         if (loras[i].unet == 0) continue;
-        const auto needs = distilled(*loras[i].adapter.file);
+        const auto needs = detect_distilled(*loras[i].adapter.file);
         if (!needs) continue;
+        const auto scheduler = parse_scheduler(needs->scheduler);
         std::string taken;
         const auto take = [&](auto& field, auto value, const std::string& text) {
             if (field) return;
@@ -99,7 +100,7 @@ void take_defaults_of(const std::vector<AdapterUse>& loras, GenerationRequest& r
             taken += (taken.empty() ? "" : ", ") + text;
         };
         const bool listed = !request.timesteps.empty() || !request.sigmas.empty();
-        take(request.scheduler, needs->scheduler, std::string(scheduler_title(needs->scheduler)));
+        if (scheduler) take(request.scheduler, scheduler->type, std::string(scheduler_title(scheduler->type)));
         if (needs->trailing && !listed)
             take(request.timestep_spacing, TimestepSpacing::kTrailing, "trailing timesteps");
         take(request.steps, needs->steps, std::to_string(needs->steps) + " steps");

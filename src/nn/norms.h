@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "ops/ops.h"
 #include "ops/slot.h"
@@ -15,6 +16,13 @@ namespace sdxl::nn {
 struct NormWeights {
     Tensor gamma, beta;  // float32 [C]
 
+    std::uint64_t digest(Backend& backend) const {
+        const auto of = [&](const Tensor& x, std::uint64_t seed) {
+            const auto values = backend.download(x);
+            return digest_of(std::as_bytes(std::span(values)), seed);
+        };
+        return of(beta, of(gamma, 0));
+    }
     std::size_t bytes() const { return static_cast<std::size_t>(2 * gamma.dim(0)) * sizeof(float); }
 };
 

@@ -17,6 +17,7 @@ struct LinearWeight {
     std::int64_t out = 0;  // all stacked rows
 
     std::size_t bytes() const { return weight->bytes(); }
+    std::uint64_t digest(Backend&) const { return weight->digest(); }
 };
 
 struct GegluWeight {
@@ -25,6 +26,7 @@ struct GegluWeight {
     std::int64_t inner = 0;
 
     std::size_t bytes() const { return weight->bytes(); }
+    std::uint64_t digest(Backend&) const { return weight->digest(); }
 };
 
 struct ConvWeight {
@@ -37,6 +39,7 @@ struct ConvWeight {
     Padding padding;
 
     std::size_t bytes() const { return weight->bytes(); }
+    std::uint64_t digest(Backend&) const { return weight->digest(); }
 };
 
 // Each checks the source's shapes (kInternal with the shapes) and has the backend convert and pack it.

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,8 +24,9 @@ struct WeightSlot {
     std::vector<std::string> tensors;  // canonical names of what it is made of, in their component
     // Reads these tensors from their WeightMap, as it is by then, and prepares them.
     std::function<Value()> make;
-    // Memory that a value takes.
+    // Memory that a value takes, and a digest of it.
     std::size_t (*bytes_of)(const void* value) = nullptr;
+    std::function<std::uint64_t(const void* value)> digest_of;
     Value value;
 };
 
@@ -40,6 +42,9 @@ class Slotted {
         slot_->tensors = std::move(tensors);
         slot_->make = [make = std::move(make)] { return std::make_shared<T>(make()); };
         slot_->bytes_of = [](const void* value) { return static_cast<const T*>(value)->bytes(); };
+        slot_->digest_of = [&backend = load.backend](const void* value) {
+            return static_cast<const T*>(value)->digest(backend);
+        };
         load.slots->push_back(slot_);
     }
 

@@ -1,6 +1,7 @@
 #include "pipeline/adapted_weights.h"
 
 #include <algorithm>
+#include <span>
 
 namespace sdxl {
 namespace {
@@ -93,6 +94,13 @@ void AdaptedWeights::apply(const std::vector<AdapterUse>& uses, std::uint64_t bu
         keep_unused(slot, std::move(change.key), std::move(change.value));
     }
     shrink(budget);
+}
+
+std::uint64_t AdaptedWeights::digest() const {
+    std::vector<std::uint64_t> digests;
+    for (const Component& component : components_)
+        for (const auto& slot : component.slots) digests.push_back(slot->digest_of(slot->value.get()));
+    return digest_of(std::as_bytes(std::span(digests)));
 }
 
 std::string AdaptedWeights::key_of(AdapterPart part, const WeightSlot& slot,

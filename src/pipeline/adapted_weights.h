@@ -59,6 +59,8 @@ class AdaptedWeights {
     // Makes the weights those of the file with these adapters, and no others. At most `budget` bytes of
     // weights that are not in use are kept. What is as wanted already costs nothing.
     void apply(const std::vector<AdapterUse>& uses, std::uint64_t budget, const CancelToken& cancel);
+    // Of all weights as they are in use: equal before an adapter came and after it went.
+    std::uint64_t digest() const;
     // Forgets weights that are not in use.
     void drop_unused() { shrink(0); }
     std::uint64_t unused_bytes() const { return unused_bytes_; }

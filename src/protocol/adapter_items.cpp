@@ -14,7 +14,8 @@ std::optional<AdapterItems> find_adapters(const Members& holder, const char* nam
     // Without a list the object is the only item, unless it holds switches alone.
     if (found.items.empty()) {
         found.items = holder.list(name);
-        std::erase_if(found.items, [](const Members::Item& item) { return !item.text && !item.object.has_text(); });
+        const bool alone = !holder.items(name);
+        std::erase_if(found.items, [&](const Members::Item& item) { return alone && !item.text && !item.object.has_text(); });
     }
     std::erase_if(found.items, [](const Members::Item& item) { return !is_enabled(item.object); });
     if (found.items.empty()) return std::nullopt;

@@ -17,6 +17,8 @@ constexpr std::int64_t kClipLWidth = 64;  // of the micro model
 constexpr std::int64_t kPooled = 128;
 constexpr std::int64_t kSizesOfRefiner = 5 * 256;
 
+}  // namespace
+
 void write_tensors(const fs::path& path, const PlainTensors& tensors) {
     nlohmann::json header;
     std::size_t at = 0;
@@ -34,6 +36,8 @@ void write_tensors(const fs::path& path, const PlainTensors& tensors) {
         file.write(reinterpret_cast<const char*>(tensor.values.data()),
                    static_cast<std::streamsize>(tensor.values.size() * sizeof(float)));
 }
+
+namespace {
 
 bool takes_context(const std::string& name) {
     return name.find(".attn2.to_k.") != std::string::npos || name.find(".attn2.to_v.") != std::string::npos;
