@@ -213,23 +213,26 @@ std::vector<float> AdapterDelta::change(const MatrixProduct& product) const {
 
 void AdapterDelta::renormalise(std::vector<float>& merged) const {
     const auto magnitudes = values(magnitude_leaf_);
-    // Which magnitude an element has: its row's, or its input channel's.
-    const auto rows = static_cast<std::size_t>(rows_);
-    const auto columns = static_cast<std::size_t>(columns_);
-    const auto window = static_cast<std::size_t>(kernel_);
     const bool of_rows = magnitude_ == Magnitude::kRows;
+    const std::int64_t length = of_rows ? columns_ : kernel_;  // of neighbours under one magnitude
+    const auto each_group = [&](const auto& visit) {
+        float* group = merged.data();
+        for (std::int64_t row = 0; row < rows_; ++row)
+            for (std::int64_t i = 0; i < columns_ / length; ++i, group += length)
+                visit(static_cast<std::size_t>(of_rows ? row : i), group);
+    };
     std::vector<double> squares(magnitudes.size());
-    for (std::size_t row = 0; row < rows; ++row)
-        for (std::size_t column = 0; column < columns; ++column) {
-            const double value = merged[row * columns + column];
-            squares[of_rows ? row : column / window] += value * value;
-        }
+    each_group([&](std::size_t index, const float* group) {
+        double sum = 0;
+        for (std::int64_t i = 0; i < length; ++i) sum += double{group[i]} * group[i];
+        squares[index] += sum;
+    });
     std::vector<float> factors(magnitudes.size());
     for (std::size_t i = 0; i < factors.size(); ++i)  // a direction of zeros stays one
         factors[i] = squares[i] > 0 ? static_cast<float>(magnitudes[i] / std::sqrt(squares[i])) : 0;
-    for (std::size_t row = 0; row < rows; ++row)
-        for (std::size_t column = 0; column < columns; ++column)
-            merged[row * columns + column] *= factors[of_rows ? row : column / window];
+    each_group([&](std::size_t index, float* group) {
+        for (std::int64_t i = 0; i < length; ++i) group[i] *= factors[index];
+    });
 }
 
 void AdapterDelta::apply(std::span<float> weight, float multiplier, std::span<const float> original,
