@@ -56,13 +56,19 @@ float scale_of(const AdapterModule& module, std::int64_t rank) {
 
 void plain_product(const float* a, const float* b, float* c, std::int64_t rows, std::int64_t inner,
                    std::int64_t columns) {
-    for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t row = 0; row < rows; ++row, a += inner) {
         float* out = c + row * columns;
         std::fill_n(out, columns, 0.0F);
-        for (std::int64_t i = 0; i < inner; ++i) {
-            const float factor = a[row * inner + i];
+        std::int64_t i = 0;
+        for (; i + 4 <= inner; i += 4) {  // four at a time: `out` passes through memory less often
             const float* in = b + i * columns;
-            for (std::int64_t column = 0; column < columns; ++column) out[column] += factor * in[column];
+            for (std::int64_t column = 0; column < columns; ++column)
+                out[column] += a[i] * in[column] + a[i + 1] * in[column + columns] +
+                               a[i + 2] * in[column + 2 * columns] + a[i + 3] * in[column + 3 * columns];
+        }
+        for (; i < inner; ++i) {
+            const float* in = b + i * columns;
+            for (std::int64_t column = 0; column < columns; ++column) out[column] += a[i] * in[column];
         }
     }
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "adapter_builder.h"
+#include "weights/unet_names.h"
 
 namespace sdxl {
 namespace {
@@ -151,6 +152,39 @@ TEST(AdapterNames, EveryModuleOfTheUnetUnderOriginalNames) {
             EXPECT_EQ(match.unknown.size(), 0U);
         }
     }
+}
+
+// A refiner's blocks: the first of the rising ones has an upsampler and no attention. What is derived is held
+// against the table of the other direction.
+TEST(AdapterNames, OriginalNamesOfARefiner) {
+    std::set<std::string> modules{"conv_in",
+                                  "conv_out",
+                                  "add_embedding.linear_2",
+                                  "mid_block.resnets.1.norm1",
+                                  "mid_block.resnets.0.conv2",
+                                  "mid_block.attentions.0.norm"};
+    for (const std::string block : {"0", "1", "2", "3"})
+        for (const std::string layer : {"0", "1", "2"}) {
+            modules.insert("up_blocks." + block + ".resnets." + layer + ".conv_shortcut");
+            if (layer != "2") modules.insert("down_blocks." + block + ".resnets." + layer + ".time_emb_proj");
+            if (block != "1" && block != "2") continue;
+            modules.insert("up_blocks." + block + ".attentions." + layer + ".proj_out");
+            if (layer != "2") modules.insert("down_blocks." + block + ".attentions." + layer + ".proj_in");
+        }
+    for (const std::string block : {"0", "1", "2"}) {
+        modules.insert("down_blocks." + block + ".downsamplers.0.conv");
+        modules.insert("up_blocks." + block + ".upsamplers.0.conv");
+    }
+    const auto originals = original_unet_modules(modules);
+    EXPECT_EQ(originals.size(), modules.size());
+    EXPECT_EQ(originals.at("up_blocks.0.upsamplers.0.conv"), "output_blocks.2.1.conv");
+    EXPECT_EQ(originals.at("up_blocks.1.upsamplers.0.conv"), "output_blocks.5.2.conv");
+    EXPECT_EQ(originals.at("down_blocks.1.attentions.0.proj_in"), "input_blocks.4.1.proj_in");
+    EXPECT_EQ(originals.at("mid_block.attentions.0.norm"), "middle_block.1.norm");
+    std::vector<std::string_view> names;
+    for (const auto& [module, original] : originals) names.push_back(original);
+    const UnetNames table(names, "x");
+    for (const auto& [module, original] : originals) EXPECT_EQ(table.canonical(original), module);
 }
 
 // Spellings as they stand in published files.
