@@ -56,13 +56,21 @@ float scale_of(const AdapterModule& module, std::int64_t rank) {
 
 void plain_product(const float* a, const float* b, float* c, std::int64_t rows, std::int64_t inner,
                    std::int64_t columns) {
-    for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t row = 0; row < rows; ++row, a += inner) {
         float* out = c + row * columns;
         std::fill_n(out, columns, 0.0F);
-        for (std::int64_t i = 0; i < inner; ++i) {
-            const float factor = a[row * inner + i];
+        std::int64_t i = 0;
+        for (; i + 4 <= inner; i += 4) {  // four at a time: `out` passes through memory less often
+            const float a0 = a[i], a1 = a[i + 1], a2 = a[i + 2], a3 = a[i + 3];
             const float* in = b + i * columns;
-            for (std::int64_t column = 0; column < columns; ++column) out[column] += factor * in[column];
+            for (std::int64_t column = 0; column < columns; ++column)
+                out[column] += a0 * in[column] + a1 * in[column + columns] + a2 * in[column + 2 * columns] +
+                               a3 * in[column + 3 * columns];
+        }
+        for (; i < inner; ++i) {
+            const float a0 = a[i];
+            const float* in = b + i * columns;
+            for (std::int64_t column = 0; column < columns; ++column) out[column] += a0 * in[column];
         }
     }
 }
@@ -213,23 +221,26 @@ std::vector<float> AdapterDelta::change(const MatrixProduct& product) const {
 
 void AdapterDelta::renormalise(std::vector<float>& merged) const {
     const auto magnitudes = values(magnitude_leaf_);
-    // Which magnitude an element has: its row's, or its input channel's.
-    const auto rows = static_cast<std::size_t>(rows_);
-    const auto columns = static_cast<std::size_t>(columns_);
-    const auto window = static_cast<std::size_t>(kernel_);
     const bool of_rows = magnitude_ == Magnitude::kRows;
+    const std::int64_t length = of_rows ? columns_ : kernel_;  // of neighbours under one magnitude
+    const auto each_group = [&](const auto& visit) {
+        float* group = merged.data();
+        for (std::int64_t row = 0; row < rows_; ++row)
+            for (std::int64_t i = 0; i < columns_ / length; ++i, group += length)
+                visit(static_cast<std::size_t>(of_rows ? row : i), group);
+    };
     std::vector<double> squares(magnitudes.size());
-    for (std::size_t row = 0; row < rows; ++row)
-        for (std::size_t column = 0; column < columns; ++column) {
-            const double value = merged[row * columns + column];
-            squares[of_rows ? row : column / window] += value * value;
-        }
+    each_group([&](std::size_t index, const float* group) {
+        double sum = 0;
+        for (std::int64_t i = 0; i < length; ++i) sum += double{group[i]} * group[i];
+        squares[index] += sum;
+    });
     std::vector<float> factors(magnitudes.size());
     for (std::size_t i = 0; i < factors.size(); ++i)  // a direction of zeros stays one
         factors[i] = squares[i] > 0 ? static_cast<float>(magnitudes[i] / std::sqrt(squares[i])) : 0;
-    for (std::size_t row = 0; row < rows; ++row)
-        for (std::size_t column = 0; column < columns; ++column)
-            merged[row * columns + column] *= factors[of_rows ? row : column / window];
+    each_group([&](std::size_t index, float* group) {
+        for (std::int64_t i = 0; i < length; ++i) group[i] *= factors[index];
+    });
 }
 
 void AdapterDelta::apply(std::span<float> weight, float multiplier, std::span<const float> original,

@@ -168,13 +168,6 @@ void check_one_family(const AdapterModule& module, const fs::path& path) {
     claim({Leaf::kNorm});
 }
 
-// How much of a name belongs to an adapter at all.
-bool is_adapter(const FileTensors& tensors) {
-    return std::ranges::any_of(tensors, [](const auto& tensor) {
-        return parse_adapter_name(tensor.first) || !unsupported_adapter(tensor.first).empty();
-    });
-}
-
 std::string other_file(const FileTensors& tensors) {
     const std::string foreign = foreign_model(tensors);
     return foreign.empty() ? "an SDXL checkpoint" : foreign;
@@ -215,7 +208,8 @@ AdapterFile AdapterFile::open(const fs::path& path) {
 AdapterFile::AdapterFile(const FileTensors& tensors, std::map<std::string, std::string> metadata,
                          fs::path path)
     : path_(std::move(path)), metadata_(std::move(metadata)), tensor_count_(tensors.size()) {
-    if (!is_adapter(tensors)) broken(path_, "this is " + other_file(tensors) + ", not a LoRA or its like");
+    if (std::ranges::none_of(tensors, [](const auto& item) { return is_adapter_name(item.first); }))
+        broken(path_, "this is " + other_file(tensors) + ", not a LoRA or its like");
     std::map<std::pair<AdapterPart, std::string>, AdapterModule> modules;
     for (const auto& [name, tensor] : tensors) add(name, tensor, modules);
     for (auto& [place, module] : modules) modules_.push_back(std::move(module));

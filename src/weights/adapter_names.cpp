@@ -108,6 +108,12 @@ std::string without_adapter_name(std::string_view name) {
     return std::string(name);
 }
 
+const Ending* find_ending(std::string_view name) {
+    const auto* ending =
+        std::ranges::find_if(kEndings, [&](const Ending& each) { return name.ends_with(each.text); });
+    return ending == std::end(kEndings) ? nullptr : ending;
+}
+
 bool take_start(std::string_view& text, std::string_view start) {
     if (!text.starts_with(start)) return false;
     text.remove_prefix(start.size());
@@ -195,11 +201,14 @@ std::string_view adapter_part_name(AdapterPart part) {
     return "?";
 }
 
+bool is_adapter_name(std::string_view name) {
+    return find_ending(without_adapter_name(name)) != nullptr || !unsupported_adapter(name).empty();
+}
+
 std::optional<AdapterName> parse_adapter_name(std::string_view name) {
     const std::string plain = without_adapter_name(name);
-    const auto* ending =
-        std::ranges::find_if(kEndings, [&](const Ending& each) { return plain.ends_with(each.text); });
-    if (ending == std::end(kEndings)) return std::nullopt;
+    const Ending* ending = find_ending(plain);
+    if (ending == nullptr) return std::nullopt;
     std::string_view path = std::string_view(plain).substr(0, plain.size() - ending->text.size());
     bool peft = take_start(path, kPeftModel);
     const auto* start =

@@ -61,6 +61,9 @@ struct AdapterName {
 // Nothing for a name that is not an adapter's, or of a family that this worker does not apply.
 std::optional<AdapterName> parse_adapter_name(std::string_view name);
 
+// Whether the name ends as an adapter's do, for whatever model it is.
+bool is_adapter_name(std::string_view name);
+
 // Of a name that was not understood: what is known about it ("OFT", "GLoRA", "a bundled embedding"), or "".
 std::string_view unsupported_adapter(std::string_view name);
 
