@@ -68,7 +68,7 @@ TEST(Features, NoEffectIsSaid) {
 
 TEST(Features, AMistakeInAMissingFeatureIsFoundToo) {
     const Message message = parse_message(
-        R"({"action":"validate_request","request":{"prompt":"p","postprocessing":[{"type":"upscale"}],"upscale":{"enabled":true,"factor":99}}})");
+        R"({"action":"validate_request","request":{"prompt":"p","postprocessing":["upscale"],"upscale":{"enabled":true,"factor":99}}})");
     ASSERT_TRUE(message.command.ok());
     const auto& findings = std::get<ValidateRequest>(*message.command).findings;
     ASSERT_EQ(findings.size(), 2U);
