@@ -104,16 +104,20 @@ TEST(Preprocess, CannyDrawsASquaresBorder) {
 TEST(Preprocess, CannysThresholdsDecide) {
     // A step of 20: its gradient is 4 * 20 = 80 in OpenCV's measure.
     const Image step = drawn(32, 32, [](int x, int) { return x < 16 ? 100 : 120; });
-    const auto whites = [&](double low, double high) {
+    const auto whites = [](const Image& image, double low, double high) {
         PreprocessOptions options;
         options.low_threshold = low;
         options.high_threshold = high;
-        const Image made = preprocess(step, Preprocessor::kCanny, options);
+        const Image made = preprocess(image, Preprocessor::kCanny, options);
         return std::count(made.pixels.begin(), made.pixels.end(), 255) / 3;
     };
-    EXPECT_EQ(whites(100, 200), 0);
-    EXPECT_EQ(whites(40, 79), 32);
-    EXPECT_EQ(whites(40, 81), 0);
+    EXPECT_EQ(whites(step, 100, 200), 0);
+    EXPECT_EQ(whites(step, 40, 79), 32);
+    EXPECT_EQ(whites(step, 40, 81), 0);
+    // A weak edge that goes on from a strong one is kept from the low threshold on.
+    const Image fading = drawn(32, 32, [](int x, int y) { return x < 16 ? 100 : (y < 16 ? 160 : 130); });
+    EXPECT_GE(whites(fading, 100, 200), 30);
+    EXPECT_LE(whites(fading, 150, 200), 24);
 }
 
 TEST(Preprocess, SoftEdgesAreTheStepsContrast) {
