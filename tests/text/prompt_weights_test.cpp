@@ -171,6 +171,14 @@ TEST_F(PromptChunks, ATriggerBehindTheLastCommaMovesWhole) {
     EXPECT_EQ(used(all[0]), room - 4);
     EXPECT_EQ(all[1].ids[1], 1000);
     EXPECT_EQ(used(all[1]), 5);
+    // What stands between the comma and a trigger for which the full chunk has no room goes with it.
+    prompt.clear();
+    for (int i = 0; i < room - 3; ++i) prompt += "a ";
+    const auto with_it = chunks(prompt + ", b b my-emb", one_trigger(4));
+    ASSERT_EQ(with_it.size(), 2u);
+    EXPECT_EQ(used(with_it[0]), room - 2);
+    EXPECT_EQ(with_it[1].ids[3], 1000);
+    EXPECT_EQ(used(with_it[1]), 6);
 }
 
 }  // namespace
