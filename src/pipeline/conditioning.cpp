@@ -53,13 +53,14 @@ std::vector<float> spread(const std::vector<float>& halves, std::int64_t count, 
 }  // namespace
 
 Conditioning::Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request,
-                           bool guidance)
+                           bool guidance, const std::vector<GivenInversion>& inversions)
     : halves_(guidance ? 2 : 1) {
-    PromptEmbeddings prompt = encode_prompt(ctx, model, request, guidance);
+    PromptEmbeddings prompt = encode_prompt(ctx, model, request, guidance, inversions);
     context_ = std::move(prompt.context);
     pooled_ = std::move(prompt.pooled);
     tokens_ = prompt.tokens;
     weighted_ = prompt.weighted;
+    used_triggers_ = std::move(prompt.used_triggers);
     warnings_ = std::move(prompt.warnings);
     const int ids = model.unet->config().time_id_count;
     if (guidance)

@@ -25,7 +25,8 @@ struct BatchParts {
 // Belongs to one model in one element type. Used by one thread at a time.
 class Conditioning {
   public:
-    Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request, bool guidance);
+    Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request, bool guidance,
+                 const std::vector<GivenInversion>& inversions = {});
     // For prompts that were encoded elsewhere; `time_ids` for each entry of the batch.
     Conditioning(std::vector<float> context, std::vector<float> pooled, std::vector<float> time_ids,
                  std::int64_t tokens, bool guidance);
@@ -35,6 +36,8 @@ class Conditioning {
                                       int pictures);
 
     bool weighted() const { return weighted_; }  // by weights in the prompts
+    // The words of the textual inversions that stand in the prompts.
+    const std::vector<std::string>& used_triggers() const { return used_triggers_; }
     const std::vector<std::string>& warnings() const { return warnings_; }
     // Whether everything is a number.
     bool finite() const;
@@ -46,6 +49,7 @@ class Conditioning {
     std::int64_t tokens_ = 0;
     std::int64_t halves_ = 1;
     bool weighted_ = false;
+    std::vector<std::string> used_triggers_;
     std::vector<std::string> warnings_;
     std::map<std::tuple<bool, bool, int>, UNetConditioning> made_;  // by parts and pictures
 };

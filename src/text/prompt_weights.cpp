@@ -5,7 +5,10 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <string>
 #include <utility>
+
+#include "core/error.h"
 
 namespace sdxl {
 namespace {
@@ -180,6 +183,17 @@ class Chunker {
         if (comma_ && id == *comma_) behind_comma_ = tokens_.size();
     }
 
+    // Ids that stand for one word: they stay together, in the next chunk where this one has no room.
+    void add_together(std::int32_t first, std::int32_t count, float weight) {
+        if (static_cast<std::size_t>(count) > room_)
+            fail(ErrorCode::kInvalidRequest, "a word of the prompt stands for " + std::to_string(count) +
+                                                 " vectors, of which a chunk has room for " +
+                                                 std::to_string(room_));
+        if (tokens_.size() == room_) end_full();
+        if (tokens_.size() + static_cast<std::size_t>(count) > room_) end();
+        for (std::int32_t i = 0; i < count; ++i) tokens_.push_back({first + i, weight});
+    }
+
     void end() {
         std::vector<std::int32_t> ids;
         for (const Token& token : tokens_) ids.push_back(token.id);
@@ -229,7 +243,7 @@ std::vector<PromptPart> parse_prompt_weights(std::string_view prompt) {
 }
 
 std::vector<PromptChunk> chunk_prompt(const std::vector<PromptPart>& parts, const Tokenizer& tokenizer,
-                                      std::int32_t pad_id) {
+                                      std::int32_t pad_id, const PromptTriggers& triggers) {
     Chunker chunker(tokenizer, pad_id);
     bool any = false;
     for (const PromptPart& part : parts) {
@@ -238,9 +252,17 @@ std::vector<PromptChunk> chunk_prompt(const std::vector<PromptPart>& parts, cons
             any = true;
             continue;
         }
-        for (const std::int32_t id : tokenizer.encode(part.text)) {
-            chunker.add(id, static_cast<float>(part.weight));
-            any = true;
+        const auto weight = static_cast<float>(part.weight);
+        for (const auto& piece : triggers.split(part.text)) {
+            if (piece.trigger != nullptr) {
+                chunker.add_together(piece.trigger->first_id, piece.trigger->count, weight);
+                any = true;
+                continue;
+            }
+            for (const std::int32_t id : tokenizer.encode(piece.text)) {
+                chunker.add(id, weight);
+                any = true;
+            }
         }
     }
     if (!any || !chunker.empty()) chunker.end();

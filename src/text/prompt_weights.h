@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/prompt_triggers.h"
 #include "text/tokenizer.h"
 
 namespace sdxl {
@@ -31,9 +32,11 @@ struct PromptChunk {
 };
 
 // The whole prompt, however long, in at least one chunk. A chunk that is full ends at the last comma in its
-// final 20 tokens, if there is one, so that phrases stay together.
+// final 20 tokens, if there is one, so that phrases stay together. A trigger's ids are never parted: where
+// they do not fit, a new chunk begins with them, as in the web UI. Fails with kInvalidRequest for a trigger
+// of more vectors than a chunk has room for.
 std::vector<PromptChunk> chunk_prompt(const std::vector<PromptPart>& parts, const Tokenizer& tokenizer,
-                                      std::int32_t pad_id);
+                                      std::int32_t pad_id, const PromptTriggers& triggers = {});
 
 // A chunk of nothing: the encoder is given as many chunks for the prompt as for the negative prompt.
 PromptChunk empty_chunk(const Tokenizer& tokenizer, std::int32_t pad_id);

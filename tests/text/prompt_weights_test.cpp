@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "core/error.h"
+
 namespace sdxl {
 namespace {
 
@@ -74,8 +76,8 @@ class PromptChunks : public testing::Test {
   protected:
     static Tokenizer make_tokenizer() { return Tokenizer::load_folder(SDXL_TEST_DATA "/micro_tokenizer"); }
     const Tokenizer tokenizer = make_tokenizer();
-    std::vector<PromptChunk> chunks(const std::string& prompt) const {
-        return chunk_prompt(parse_prompt_weights(prompt), tokenizer, 0);
+    std::vector<PromptChunk> chunks(const std::string& prompt, const PromptTriggers& triggers = {}) const {
+        return chunk_prompt(parse_prompt_weights(prompt), tokenizer, 0, triggers);
     }
     // How many tokens stand between start and end.
     int used(const PromptChunk& chunk) const {
@@ -118,6 +120,65 @@ TEST_F(PromptChunks, BreakBeginsAChunk) {
     EXPECT_EQ(used(all[0]), 1);
     EXPECT_EQ(used(all[1]), 2);
     EXPECT_EQ(chunks("a BREAK").size(), 1u);
+}
+
+// A word that stands for the ids 1000, 1001, ...
+PromptTriggers one_trigger(std::int32_t count) {
+    return PromptTriggers({{"my-emb", 1000, count}});
+}
+
+TEST_F(PromptChunks, ATriggersIdsStandInItsPlace) {
+    const auto all = chunks("a (b my-emb:1.5), a", one_trigger(3));
+    ASSERT_EQ(all.size(), 1u);
+    const auto a = tokenizer.encode("a").at(0), b = tokenizer.encode("b").at(0),
+               comma = tokenizer.encode(",").at(0);
+    const std::vector<std::int32_t> expected{a, b, 1000, 1001, 1002, comma, a};
+    EXPECT_EQ(std::vector(all[0].ids.begin() + 1, all[0].ids.begin() + 8), expected);
+    EXPECT_EQ(std::vector(all[0].weights.begin(), all[0].weights.begin() + 8),
+              (std::vector<float>{1, 1, 1.5F, 1.5F, 1.5F, 1.5F, 1, 1}));
+    EXPECT_EQ(chunks("my-emb", one_trigger(2)).at(0).ids[2], 1001);
+}
+
+TEST_F(PromptChunks, ATriggerIsNeverParted) {
+    const int room = tokenizer.max_length() - 2;
+    const auto behind = [&](int words, std::int32_t count) {
+        std::string prompt;
+        for (int i = 0; i < words; ++i) prompt += "a ";
+        return chunks(prompt + "my-emb b", one_trigger(count));
+    };
+    const auto fits = behind(room - 4, 4);
+    ASSERT_EQ(fits.size(), 2u);
+    EXPECT_EQ(used(fits[0]), room);
+    EXPECT_EQ(used(fits[1]), 1);
+    for (const int words : {room - 3, room - 1, room}) {
+        const auto moved = behind(words, 4);
+        ASSERT_EQ(moved.size(), 2u);
+        EXPECT_EQ(used(moved[0]), words);
+        EXPECT_EQ(moved[1].ids[1], 1000);
+        EXPECT_EQ(moved[1].ids[4], 1003);
+        EXPECT_EQ(used(moved[1]), 5);
+    }
+    EXPECT_EQ(behind(1, room).size(), 3u);
+    EXPECT_THROW(behind(1, room + 1), Failure);
+}
+
+TEST_F(PromptChunks, ATriggerBehindTheLastCommaMovesWhole) {
+    const int room = tokenizer.max_length() - 2;
+    std::string prompt;
+    for (int i = 0; i < room - 5; ++i) prompt += "a ";
+    const auto all = chunks(prompt + ", my-emb b", one_trigger(4));
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_EQ(used(all[0]), room - 4);
+    EXPECT_EQ(all[1].ids[1], 1000);
+    EXPECT_EQ(used(all[1]), 5);
+    // What stands between the comma and a trigger for which the full chunk has no room goes with it.
+    prompt.clear();
+    for (int i = 0; i < room - 3; ++i) prompt += "a ";
+    const auto with_it = chunks(prompt + ", b b my-emb", one_trigger(4));
+    ASSERT_EQ(with_it.size(), 2u);
+    EXPECT_EQ(used(with_it[0]), room - 2);
+    EXPECT_EQ(with_it[1].ids[3], 1000);
+    EXPECT_EQ(used(with_it[1]), 6);
 }
 
 }  // namespace
