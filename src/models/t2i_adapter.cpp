@@ -40,6 +40,9 @@ Tensor mean_of_four(const Context& ctx, const Tensor& x) {
 }
 
 nn::Conv2dOptions kernel_of(const Shape& weight) {
+    if (weight[2] != 1 && weight[2] != 3)
+        fail(ErrorCode::kInvalidModel, "t2i_adapter: a convolution has the shape " + weight.str() +
+                                           ", expected kernels of 1 x 1 or 3 x 3: not " + kKind);
     const auto side = static_cast<int>(weight[2] / 2);
     return {.kernel = weight[2], .padding = {side, side, side, side}};
 }
