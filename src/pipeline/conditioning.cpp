@@ -77,18 +77,23 @@ Conditioning::Conditioning(std::vector<float> context, std::vector<float> pooled
       tokens_(tokens),
       halves_(guidance ? 2 : 1) {}
 
-const UNetConditioning& Conditioning::for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
-                                                int pictures) {
-    const auto key = std::tuple(parts.negative, parts.perturbed, pictures);
-    if (const auto found = made_.find(key); found != made_.end()) return found->second;
+PromptBatch Conditioning::prompts_for(const Context& ctx, BatchParts parts, int pictures) const {
     const std::int64_t batch = static_cast<std::int64_t>(parts.count()) * pictures;
     const auto context = spread(context_, halves_, parts, pictures);
     const auto pooled = spread(pooled_, halves_, parts, pictures);
     const auto channels = static_cast<std::int64_t>(context.size()) / (batch * tokens_);
-    UNetConditioning made = model.unet->prepare_conditioning(
-        ctx, ops::upload(ctx, context, {batch, tokens_, channels}),
-        ops::upload(ctx, pooled, {batch, static_cast<std::int64_t>(pooled.size()) / batch}),
-        spread(time_ids_, halves_, parts, pictures));
+    return {ops::upload(ctx, context, {batch, tokens_, channels}),
+            ops::upload(ctx, pooled, {batch, static_cast<std::int64_t>(pooled.size()) / batch}),
+            spread(time_ids_, halves_, parts, pictures)};
+}
+
+const UNetConditioning& Conditioning::for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
+                                                int pictures) {
+    const auto key = std::tuple(parts.negative, parts.perturbed, pictures);
+    if (const auto found = made_.find(key); found != made_.end()) return found->second;
+    const PromptBatch prompts = prompts_for(ctx, parts, pictures);
+    UNetConditioning made =
+        model.unet->prepare_conditioning(ctx, prompts.context, prompts.pooled, prompts.time_ids);
     return made_.emplace(key, std::move(made)).first->second;
 }
 

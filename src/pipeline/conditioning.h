@@ -22,6 +22,13 @@ struct BatchParts {
     int count() const { return 1 + (negative ? 1 : 0) + (perturbed ? 1 : 0); }
 };
 
+// Prompts and sizes for the entries of a batch, as networks take them.
+struct PromptBatch {
+    Tensor context;  // [N, tokens, channels]
+    Tensor pooled;   // [N, projection]
+    std::vector<float> time_ids;
+};
+
 // Belongs to one model in one element type. Used by one thread at a time.
 class Conditioning {
   public:
@@ -34,6 +41,9 @@ class Conditioning {
     // For `pictures` pictures in one batch, each part `pictures` times. Made on first use and kept.
     const UNetConditioning& for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
                                       int pictures);
+
+    // The same before the UNet made something of it, for networks beside it.
+    PromptBatch prompts_for(const Context& ctx, BatchParts parts, int pictures) const;
 
     bool weighted() const { return weighted_; }  // by weights in the prompts
     // The words of the textual inversions that stand in the prompts.

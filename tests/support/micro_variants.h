@@ -16,7 +16,7 @@ struct PlainTensor {
 };
 using PlainTensors = std::map<std::string, PlainTensor>;  // by diffusers name
 
-// A safetensors file of float32 tensors.
+// A safetensors file in float32.
 void write_tensors(const std::filesystem::path& path, const PlainTensors& tensors);
 
 enum class MicroKind { kBase, kRefiner };
