@@ -17,7 +17,22 @@ constexpr std::int64_t kClipLWidth = 64;  // of the micro model
 constexpr std::int64_t kPooled = 128;
 constexpr std::int64_t kSizesOfRefiner = 5 * 256;
 
+bool takes_context(const std::string& name) {
+    return name.find(".attn2.to_k.") != std::string::npos || name.find(".attn2.to_v.") != std::string::npos;
+}
+
+bool has_unseen(const std::string& name) {
+    return takes_context(name) || name == "add_embedding.linear_1.weight";
+}
+
+bool seen_by_refiner(const std::string& name, std::int64_t column) {
+    return takes_context(name) ? column >= kClipLWidth : column < kPooled + kSizesOfRefiner;
+}
+
+}  // namespace
+
 void write_tensors(const fs::path& path, const PlainTensors& tensors) {
+    fs::create_directories(path.parent_path());
     nlohmann::json header;
     std::size_t at = 0;
     for (const auto& [name, tensor] : tensors) {
@@ -34,20 +49,6 @@ void write_tensors(const fs::path& path, const PlainTensors& tensors) {
         file.write(reinterpret_cast<const char*>(tensor.values.data()),
                    static_cast<std::streamsize>(tensor.values.size() * sizeof(float)));
 }
-
-bool takes_context(const std::string& name) {
-    return name.find(".attn2.to_k.") != std::string::npos || name.find(".attn2.to_v.") != std::string::npos;
-}
-
-bool has_unseen(const std::string& name) {
-    return takes_context(name) || name == "add_embedding.linear_1.weight";
-}
-
-bool seen_by_refiner(const std::string& name, std::int64_t column) {
-    return takes_context(name) ? column >= kClipLWidth : column < kPooled + kSizesOfRefiner;
-}
-
-}  // namespace
 
 void write_micro_variant(const fs::path& folder, const PlainTensors& unet, MicroKind kind) {
     fs::create_directories(folder);
