@@ -43,7 +43,8 @@ std::vector<Taps> taps_of(int from, int to, int begin, int count) {
             sum += weights.back();
         }
         for (const double weight : weights)
-            taps.weights.push_back(static_cast<std::int32_t>(std::lround(weight / sum * (1 << kFractionBits))));
+            taps.weights.push_back(
+                static_cast<std::int32_t>(std::lround(weight / sum * (1 << kFractionBits))));
         all.push_back(std::move(taps));
     }
     return all;

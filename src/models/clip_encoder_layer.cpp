@@ -13,9 +13,9 @@ ClipEncoderLayer::ClipEncoderLayer(const LoadContext& load, const WeightScope& s
       fc2_(load, scope.sub("mlp.fc2"), config.intermediate_size, config.hidden_size) {}
 
 Tensor ClipEncoderLayer::forward(const Context& ctx, const Tensor& x) const {
-    const Tensor seen = attention_.forward(ctx, norm1_.forward(ctx, x), x, causal_);           // [N, L, C]
-    const Tensor hidden = fc1_.forward(ctx, norm2_.forward(ctx, seen), {}, activation_);       // [N, L, 4 C]
-    return fc2_.forward(ctx, hidden, seen);                                                    // [N, L, C]
+    const Tensor seen = attention_.forward(ctx, norm1_.forward(ctx, x), x, causal_);      // [N, L, C]
+    const Tensor hidden = fc1_.forward(ctx, norm2_.forward(ctx, seen), {}, activation_);  // [N, L, 4 C]
+    return fc2_.forward(ctx, hidden, seen);                                               // [N, L, C]
 }
 
 }  // namespace sdxl

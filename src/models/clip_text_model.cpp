@@ -27,8 +27,8 @@ ClipTextModel::ClipTextModel(const LoadContext& load, const WeightMap& weights, 
     const WeightScope text = root.sub("text_model");
     tokens_ = root.get(kTokens, {config.vocab_size, config.hidden_size});
     positions_ = root.get(kPositions, {config.max_positions, config.hidden_size});
-    const ClipLayerConfig layer{
-        config.hidden_size, config.intermediate_size, config.heads, config.norm_eps, config.activation, true};
+    const ClipLayerConfig layer{config.hidden_size, config.intermediate_size, config.heads,
+                                config.norm_eps,    config.activation,        true};
     for (int i = 0; i < config.layers; ++i) layers_.emplace_back(load, text.sub("encoder.layers", i), layer);
     if (config.projection_dim > 0) {
         projection_.emplace(load, root.sub("text_projection"), config.hidden_size, config.projection_dim,

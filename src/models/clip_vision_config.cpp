@@ -30,12 +30,10 @@ ClipVisionConfig detect_clip_vision_config(const WeightMap& weights) {
     const Shape patch = shape_at(weights, "vision_model.embeddings.patch_embedding.weight", 4, kKind);
     config.hidden_size = patch[0];
     config.patch_size = patch[2];
-    const Shape positions =
-        shape_at(weights, "vision_model.embeddings.position_embedding.weight", 2, kKind);
+    const Shape positions = shape_at(weights, "vision_model.embeddings.position_embedding.weight", 2, kKind);
     const std::int64_t side = side_of(positions[0] - 1);
     config.image_size = side * config.patch_size;
-    config.intermediate_size =
-        shape_at(weights, "vision_model.encoder.layers.0.mlp.fc1.weight", 2, kKind)[0];
+    config.intermediate_size = shape_at(weights, "vision_model.encoder.layers.0.mlp.fc1.weight", 2, kKind)[0];
     config.layers = count_of(weights, "vision_model.encoder.layers.", ".mlp.fc1.weight");
     config.projection_dim = shape_at(weights, "visual_projection.weight", 2, kKind)[0];
     config.heads = config.hidden_size == kWidthOfViTB ? kHeadsOfViTB : kHeads;

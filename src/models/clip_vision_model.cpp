@@ -33,10 +33,10 @@ ClipVisionModel::ClipVisionModel(const LoadContext& load, const WeightMap& weigh
     const WeightScope vision = WeightScope(weights).sub("vision_model");
     const WeightScope embeddings = vision.sub("embeddings");
     class_token_ = to_f32(embeddings.get("class_embedding", {config.hidden_size}));
-    positions_ =
-        to_f32(embeddings.get("position_embedding.weight", {config.tokens(), config.hidden_size}));
+    positions_ = to_f32(embeddings.get("position_embedding.weight", {config.tokens(), config.hidden_size}));
     for (std::size_t i = 0; i < class_token_.size(); ++i) class_token_[i] += positions_[i];
-    positions_.erase(positions_.begin(), positions_.begin() + static_cast<std::ptrdiff_t>(class_token_.size()));
+    positions_.erase(positions_.begin(),
+                     positions_.begin() + static_cast<std::ptrdiff_t>(class_token_.size()));
     const ClipLayerConfig layer{config.hidden_size, config.intermediate_size, config.heads,
                                 config.norm_eps,    config.activation,        /*causal=*/false};
     for (int i = 0; i < config.layers; ++i)

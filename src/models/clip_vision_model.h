@@ -2,8 +2,8 @@
 // images are given to a UNet.
 //
 // Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020; Radford et al., "Learning Transferable Visual
-// Models From Natural Language Supervision", 2021; names follow Hugging Face's modeling_clip.py ("pre_layrnorm"
-// is theirs).
+// Models From Natural Language Supervision", 2021; names follow Hugging Face's modeling_clip.py
+// ("pre_layrnorm" is theirs).
 #pragma once
 
 #include <vector>

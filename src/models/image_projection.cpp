@@ -21,8 +21,8 @@ std::int64_t extent(const WeightMap& weights, const std::string& name, std::size
     return shape_at(weights, "image_proj." + name, rank, kKind)[axis];
 }
 
-// Two batches of tokens behind each other in every entry, [N, A, C] and [N, B, C] -> [N, A + B, C]: entries are
-// rows whose channels are all of their tokens'.
+// Two batches of tokens behind each other in every entry, [N, A, C] and [N, B, C] -> [N, A + B, C]: entries
+// are rows whose channels are all of their tokens'.
 Tensor concat_tokens(const Context& ctx, const Tensor& a, const Tensor& b) {
     const std::int64_t batch = a.dim(0), channels = a.dim(2);
     const Tensor rows = ops::concat_channels(ctx, a.reshape({batch, 1, 1, a.dim(1) * channels}),
@@ -57,9 +57,9 @@ Resampler::Layer::Layer(const LoadContext& load, const WeightScope& scope, const
       ff_out(load, scope.sub("1.3"), shape_at(weights, scope.path("1.1.weight"), 2, kKind)[0], width,
              kNoBias) {
     if (inner % kHeadSize != 0)
-        fail(ErrorCode::kInvalidModel, "'" + weights.source() + "': '" + scope.path("0.to_q.weight") + "' has " +
-                                           std::to_string(inner) + " rows, expected a multiple of " +
-                                           std::to_string(kHeadSize));
+        fail(ErrorCode::kInvalidModel, "'" + weights.source() + "': '" + scope.path("0.to_q.weight") +
+                                           "' has " + std::to_string(inner) +
+                                           " rows, expected a multiple of " + std::to_string(kHeadSize));
 }
 
 Tensor Resampler::Layer::forward(const Context& ctx, const Tensor& x, const Tensor& latents) const {

@@ -1,9 +1,9 @@
 // From what an image encoder saw to tokens that a UNet's cross-attentions attend to.
 //
-// Ye et al., "IP-Adapter: Text Compatible Image Prompt Adapter", 2023. Two kinds: one linear over the picture's
-// vector (ImageProjModel), or a Resampler over the states of its patches ("plus"; Alayrac et al., "Flamingo",
-// 2022: latent queries attend to the patches and to themselves). Names are those of the adapter's authors, below
-// "image_proj"; which kind it is and its extents are read from the tensors.
+// Ye et al., "IP-Adapter: Text Compatible Image Prompt Adapter", 2023. Two kinds: one linear over the
+// picture's vector (ImageProjModel), or a Resampler over the states of its patches ("plus"; Alayrac et al.,
+// "Flamingo", 2022: latent queries attend to the patches and to themselves). Names are those of the adapter's
+// authors, below "image_proj"; which kind it is and its extents are read from the tensors.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,8 @@ class Resampler {
   private:
     // PerceiverAttention and a feed-forward, each with a residual.
     struct Layer {
-        Layer(const LoadContext& load, const WeightScope& scope, const WeightMap& weights, std::int64_t width);
+        Layer(const LoadContext& load, const WeightScope& scope, const WeightMap& weights,
+              std::int64_t width);
         // x [N, L, C], latents [N, tokens, C] -> [N, tokens, C]
         Tensor forward(const Context& ctx, const Tensor& x, const Tensor& latents) const;
 

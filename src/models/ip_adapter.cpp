@@ -43,10 +43,9 @@ std::string model_of(std::int64_t context_channels) {
 }
 
 std::size_t attentions_in(const WeightMap& weights) {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(weights.entries(), [](const auto& item) {
-            return item.first.starts_with("ip_adapter.") && item.first.ends_with(".to_k_ip.weight");
-        }));
+    return static_cast<std::size_t>(std::ranges::count_if(weights.entries(), [](const auto& item) {
+        return item.first.starts_with("ip_adapter.") && item.first.ends_with(".to_k_ip.weight");
+    }));
 }
 
 }  // namespace

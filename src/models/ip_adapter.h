@@ -1,6 +1,6 @@
 // IpAdapter: decoupled cross-attention to reference pictures. For every cross-attention of a UNet it has
-// projections of its own, which make keys and values of a picture's tokens; what they attend to is added to what
-// the prompt's give (UNetConditioning::images).
+// projections of its own, which make keys and values of a picture's tokens; what they attend to is added to
+// what the prompt's give (UNetConditioning::images).
 //
 // Ye et al., "IP-Adapter: Text Compatible Image Prompt Adapter", 2023. The authors number all attentions of
 // diffusers' UNet in the order of its attn_processors: down, up, middle; cross-attentions have odd numbers.
@@ -26,10 +26,11 @@ class IpAdapter {
     // Of the UNet's cross-attentions, in the order of UNetConditioning::kv.
     const std::vector<std::int64_t>& channels() const { return channels_; }
 
-    // seen [N, input().channels], or [N, L, input().channels] of hidden states -> [N, tokens, context_channels]
+    // seen [N, input().channels], or [N, L, input().channels] of hidden states -> [N, tokens,
+    // context_channels]
     Tensor project_image(const Context& ctx, const Tensor& seen) const;
-    // tokens [N, L, context_channels], of one picture or several behind each other -> for every cross-attention
-    // [N, L, 2 * C], in the order of UNetConditioning::kv.
+    // tokens [N, L, context_channels], of one picture or several behind each other -> for every
+    // cross-attention [N, L, 2 * C], in the order of UNetConditioning::kv.
     std::vector<Tensor> project_context(const Context& ctx, const Tensor& tokens) const;
 
   private:

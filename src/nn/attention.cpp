@@ -53,8 +53,8 @@ Tensor CrossAttention::attend(const Context& ctx, const Tensor& q, const Tensor&
 
 Tensor CrossAttention::forward(const Context& ctx, const Tensor& x, const CrossContext& context,
                                const Tensor& residual) const {
-    const Tensor q = ops::linear(ctx, x, q_);          // [N, L, C]
-    Tensor attended = attend(ctx, q, context.kv);      // [N, L, C]
+    const Tensor q = ops::linear(ctx, x, q_);      // [N, L, C]
+    Tensor attended = attend(ctx, q, context.kv);  // [N, L, C]
     for (const AddedContext& added : context.added)
         attended = ops::add_scaled(ctx, attended, attend(ctx, q, added.kv), added.scale);
     return out_.forward(ctx, attended, residual);

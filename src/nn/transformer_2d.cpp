@@ -26,8 +26,8 @@ void Transformer2DModel::project_context(const Context& ctx, const Tensor& conte
     for (const auto& block : blocks_) kv.push_back(block.project_context(ctx, context));
 }
 
-Tensor Transformer2DModel::forward(const Context& ctx, const Tensor& x, std::span<const CrossContext> contexts,
-                                   std::int64_t perturbed) const {
+Tensor Transformer2DModel::forward(const Context& ctx, const Tensor& x,
+                                   std::span<const CrossContext> contexts, std::int64_t perturbed) const {
     if (contexts.size() != blocks_.size())
         fail(ErrorCode::kInternal, "a transformer needs one context for each block");
     const Shape tokens{x.dim(0), x.dim(1) * x.dim(2), x.dim(3)};                   // [N, H * W, C]

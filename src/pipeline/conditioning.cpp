@@ -88,7 +88,8 @@ void Conditioning::add_references(const Context& ctx, const SdxlModel& model,
             fail(ErrorCode::kInvalidRequest,
                  "the IP-Adapter '" + adapter.path().string() + "' was given no image to refer to");
         if (reference.weight == 0) continue;
-        Seen seen{reference.adapter, {}, static_cast<float>(reference.weight), reference.start, reference.end};
+        Seen seen{
+            reference.adapter, {}, static_cast<float>(reference.weight), reference.start, reference.end};
         if (halves_ == 2) seen.tokens = adapter.negative_tokens(reference.images.size());
         const auto tokens = adapter.tokens(ctx, reference.images);
         seen.tokens.insert(seen.tokens.end(), tokens.begin(), tokens.end());

@@ -32,8 +32,9 @@ std::int64_t channels_of(const ClipVisionConfig& encoder, const ImageProjectionI
 
 // What a person looks for: the encoders that adapters for SDXL were trained with.
 std::string encoder_for(const ImageProjectionInput& input) {
-    const std::string what = std::to_string(input.channels) +
-                             (input.hidden_states ? " channels of hidden states" : " channels of a projection");
+    const std::string what =
+        std::to_string(input.channels) +
+        (input.hidden_states ? " channels of hidden states" : " channels of a projection");
     const bool huge = input.channels == (input.hidden_states ? 1280 : 1024);
     const bool giant = input.channels == (input.hidden_states ? 1664 : 1280);
     if (huge) return what + " (ViT-H/14, models/image_encoder of h94/IP-Adapter)";
@@ -68,17 +69,18 @@ ImageEncoderCheckpoint open_fitting_encoder(const ReferenceFiles& files, const I
         if (channels_of(config_of(encoder), input) == input.channels) return encoder;
         looked += " (does not fit)";
     }
-    fail(ErrorCode::kNotFound, "the IP-Adapter '" + files.adapter.string() + "' needs an image encoder with " +
-                                   encoder_for(input) + ", and there is none in " + looked +
-                                   ": put it there or name its folder");
+    fail(ErrorCode::kNotFound, "the IP-Adapter '" + files.adapter.string() +
+                                   "' needs an image encoder with " + encoder_for(input) +
+                                   ", and there is none in " + looked + ": put it there or name its folder");
 }
 
 std::shared_ptr<const ImageEncoder> load_encoder(const ImageEncoderCheckpoint& file, const LoadContext& load,
                                                  const CancelToken& cancel,
                                                  std::vector<std::string>& warnings) {
     require_finite(file.weights, cancel);
-    auto encoder = std::make_shared<const ImageEncoder>(ImageEncoder{
-        file.path, load.compute, file.weights.total_bytes(), ClipVisionModel(load, file.weights, config_of(file))});
+    auto encoder = std::make_shared<const ImageEncoder>(
+        ImageEncoder{file.path, load.compute, file.weights.total_bytes(),
+                     ClipVisionModel(load, file.weights, config_of(file))});
     warnings.insert(warnings.end(), file.warnings.begin(), file.warnings.end());
     warn_unused(file.weights, warnings);
     return encoder;
@@ -123,7 +125,7 @@ std::vector<float> ReferenceAdapter::look(const Context& ctx, std::span<const fl
     const ClipVisionModel& model = encoder_->model;
     const std::int64_t side = model.config().image_size;
     const Tensor picture = ops::upload(ctx, pixels, {1, side, side, 3});
-    const Tensor seen = network_.input().hidden_states ? model.hidden_states(ctx, picture)   // [1, L, C]
+    const Tensor seen = network_.input().hidden_states ? model.hidden_states(ctx, picture)  // [1, L, C]
                                                        : model.image_embeds(ctx, picture);  // [1, C]
     return ops::download(ctx, network_.project_image(ctx, seen));  // [1, tokens, channels]
 }
@@ -164,8 +166,7 @@ std::shared_ptr<const ReferenceAdapter> load_reference_adapter(const ReferenceFi
     // Names and shapes first: what does not fit together fails before its weights are read.
     IpAdapterCheckpoint file = open_ip_adapter(files.adapter);
     require_made_for(file.weights, unet);
-    ImageEncoderCheckpoint encoder_file =
-        open_fitting_encoder(files, image_projection_input(file.weights));
+    ImageEncoderCheckpoint encoder_file = open_fitting_encoder(files, image_projection_input(file.weights));
     for (WeightMap* weights : {&file.weights, &encoder_file.weights})
         weights->set_observer([&cancel](std::uint64_t, std::uint64_t) { cancel.check(); });
 

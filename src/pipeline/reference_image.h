@@ -1,8 +1,8 @@
 // Reference images: pictures that a generation is shown beside its prompt (IP-Adapter, Ye et al. 2023).
 //
 // A ReferenceAdapter is an adapter in memory with the image encoder that it looks at pictures with. Immutable
-// after loading, so generations share it, and adapters share an encoder; refers to its backend, which must outlive
-// it; used by one thread at a time.
+// after loading, so generations share it, and adapters share an encoder; refers to its backend, which must
+// outlive it; used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,8 @@ class ReferenceAdapter {
     bool fits(const UNetConfig& unet) const;
 
     // Tokens of the pictures, one behind the other, [tokens of all, channels]; and what stands in their place
-    // for the negative prompt. `ctx` lends its backend, token and trace; the element type is the adapter's own.
+    // for the negative prompt. `ctx` lends its backend, token and trace; the element type is the adapter's
+    // own.
     std::vector<float> tokens(const Context& ctx, std::span<const std::shared_ptr<const Image>> images) const;
     std::vector<float> negative_tokens(std::size_t images) const;
 
@@ -48,7 +49,8 @@ class ReferenceAdapter {
     std::vector<Tensor> project(const Context& ctx, std::span<const float> tokens, std::int64_t batch) const;
 
   private:
-    std::vector<float> look(const Context& ctx, std::span<const float> pixels) const;  // tokens of one picture
+    std::vector<float> look(const Context& ctx,
+                            std::span<const float> pixels) const;  // tokens of one picture
     Context own(const Context& ctx) const { return {ctx.backend, encoder_->compute, ctx.cancel, ctx.trace}; }
 
     std::filesystem::path path_;
@@ -58,8 +60,8 @@ class ReferenceAdapter {
     std::vector<float> negative_;  // tokens of no picture
 };
 
-// One use of an adapter in a generation. Several uses, of one adapter or of several, add up; several pictures of
-// one use are seen together.
+// One use of an adapter in a generation. Several uses, of one adapter or of several, add up; several pictures
+// of one use are seen together.
 struct Reference {
     std::shared_ptr<const ReferenceAdapter> adapter;
     std::vector<std::shared_ptr<const Image>> images;
@@ -70,16 +72,17 @@ struct Reference {
 
 struct ReferenceFiles {
     std::filesystem::path adapter;
-    // Empty: looked for where the authors' repository has it, beside the adapter. The first that gives what the
-    // adapter takes is used: "image_encoder", "models/image_encoder" and "sdxl_models/image_encoder", in the
-    // adapter's folder and in the one above.
+    // Empty: looked for where the authors' repository has it, beside the adapter. The first that gives what
+    // the adapter takes is used: "image_encoder", "models/image_encoder" and "sdxl_models/image_encoder", in
+    // the adapter's folder and in the one above.
     std::filesystem::path encoder;
 };
 
-// For a UNet of that configuration. An encoder that one of `loaded` has from the same file in the same element
-// type is shared. `warnings` gets what the files hold that is not used. Fails with kNotFound (adapter, encoder),
-// kUnsupported (another file format, another kind of adapter), kInvalidModel (damaged, not an IP-Adapter, made
-// for another model, an encoder that does not go with it), kCancelled or kDeadlineExceeded.
+// For a UNet of that configuration. An encoder that one of `loaded` has from the same file in the same
+// element type is shared. `warnings` gets what the files hold that is not used. Fails with kNotFound
+// (adapter, encoder), kUnsupported (another file format, another kind of adapter), kInvalidModel (damaged,
+// not an IP-Adapter, made for another model, an encoder that does not go with it), kCancelled or
+// kDeadlineExceeded.
 std::shared_ptr<const ReferenceAdapter> load_reference_adapter(
     const ReferenceFiles& files, const UNetConfig& unet, Backend& backend, DType compute,
     const CancelToken& cancel, std::vector<std::string>& warnings,

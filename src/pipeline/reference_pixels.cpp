@@ -28,8 +28,7 @@ std::vector<float> reference_pixels(const Image& image, int size) {
     std::vector<float> values;
     values.reserve(seen.pixels.size());
     for (std::size_t i = 0; i < seen.pixels.size(); ++i)
-        values.push_back(
-            static_cast<float>((seen.pixels[i] / 255.0 - kMean[i % 3]) / kDeviation[i % 3]));
+        values.push_back(static_cast<float>((seen.pixels[i] / 255.0 - kMean[i % 3]) / kDeviation[i % 3]));
     return values;
 }
 

@@ -26,7 +26,8 @@ struct ClipName {
 // the text encoder does not use.
 std::optional<ClipName> open_clip_name(std::string_view name);
 
-// The same for OpenCLIP's picture side, names below "visual."; what the vision encoder does not use is nothing.
+// The same for OpenCLIP's picture side, names below "visual."; what the vision encoder does not use is
+// nothing.
 std::optional<ClipName> open_clip_vision_name(std::string_view name);
 
 // For a transformers name: whether the text encoder uses it. It does not use position_ids and logit_scale.

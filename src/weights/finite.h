@@ -10,8 +10,8 @@ namespace sdxl {
 // Whether every value of a floating-point view is a number; true for other element types.
 bool all_finite(const HostView& view);
 
-// Fails with kInvalidModel, naming file and tensor, at the first tensor with a NaN or an infinity. Reads every
-// byte.
+// Fails with kInvalidModel, naming file and tensor, at the first tensor with a NaN or an infinity. Reads
+// every byte.
 void require_finite(const WeightMap& weights, const CancelToken& cancel);
 
 }  // namespace sdxl

@@ -24,7 +24,8 @@ bool is_there(const fs::path& path) {
 }
 
 [[noreturn]] void refuse_format(const fs::path& path) {
-    fail(ErrorCode::kUnsupported, "'" + path.string() + "' is no .safetensors file: download or convert the " +
+    fail(ErrorCode::kUnsupported, "'" + path.string() +
+                                      "' is no .safetensors file: download or convert the " +
                                       "safetensors version of the image encoder");
 }
 

@@ -36,7 +36,8 @@ std::string unsupported_kind(const FileTensors& tensors) {
     if (tensors.contains("image_proj.proj.0.weight")) return "an IP-Adapter FaceID";
     constexpr std::int64_t kFaceEmbedding = 512;  // insightface's
     const auto in = tensors.find("image_proj.proj_in.weight");
-    if (in != tensors.end() && in->second.view.shape.rank() == 2 && in->second.view.shape[1] == kFaceEmbedding)
+    if (in != tensors.end() && in->second.view.shape.rank() == 2 &&
+        in->second.view.shape[1] == kFaceEmbedding)
         return "the IP-Adapter of InstantID";
     return "";
 }
@@ -48,7 +49,8 @@ void require_format(const fs::path& path) {
         fail(ErrorCode::kNotFound, "there is no IP-Adapter '" + path.string() + "'");
     if (error) fail(ErrorCode::kIo, "cannot look at '" + path.string() + "': " + error.message());
     if (path.extension() != ".safetensors")
-        fail(ErrorCode::kUnsupported, "'" + path.string() + "' is no .safetensors file: download or convert " +
+        fail(ErrorCode::kUnsupported, "'" + path.string() +
+                                          "' is no .safetensors file: download or convert " +
                                           "the safetensors version of the IP-Adapter");
 }
 
@@ -63,13 +65,13 @@ IpAdapterCheckpoint open_ip_adapter(const fs::path& path) {
     if (!projects && !attends)
         fail(ErrorCode::kInvalidModel, who + "this is " + foreign_model(tensors) + ", not an IP-Adapter");
     if (!projects || !attends)
-        fail(ErrorCode::kInvalidModel,
-             who + "this IP-Adapter has no tensors '" + std::string(projects ? kAttention : kProjection) +
-                 "…': it is incomplete, download it again");
+        fail(ErrorCode::kInvalidModel, who + "this IP-Adapter has no tensors '" +
+                                           std::string(projects ? kAttention : kProjection) +
+                                           "…': it is incomplete, download it again");
     if (const std::string kind = unsupported_kind(tensors); !kind.empty())
-        fail(ErrorCode::kUnsupported, who + "this is " + kind +
-                                          ", which needs faces to be found and recognised; this worker runs " +
-                                          "ip-adapter_sdxl, ip-adapter_sdxl_vit-h and ip-adapter-plus_sdxl");
+        fail(ErrorCode::kUnsupported,
+             who + "this is " + kind + ", which needs faces to be found and recognised; this worker runs " +
+                 "ip-adapter_sdxl, ip-adapter_sdxl_vit-h and ip-adapter-plus_sdxl");
     IpAdapterCheckpoint adapter;
     adapter.path = path;
     IgnoredTensors ignored;
