@@ -46,6 +46,8 @@ TEST(ReferencePixels, AreClips) {
                 wide.pixels[(y * 9 + x) * 3 + c] = tall.pixels[(x * 4 + y) * 3 + c] = 255;
     EXPECT_EQ(reference_pixels(wide, 4), reference_pixels(plain(4, 4, 255), 4));
     EXPECT_EQ(reference_pixels(tall, 4), reference_pixels(plain(4, 4, 255), 4));
+    // However long, only what is seen is made.
+    EXPECT_EQ(reference_pixels(plain(8192, 1, 77), 4), reference_pixels(plain(1, 1, 77), 4));
     // 10 x 7 becomes 5 x 4: 5.71 is cut off.
     EXPECT_EQ(reference_pixels(plain(10, 7, 9), 4), reference_pixels(plain(5, 4, 9), 4));
 }
