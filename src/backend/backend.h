@@ -135,6 +135,8 @@ class Backend {
     virtual Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) = 0;
     virtual Tensor activate(const Tensor& x, Activation activation) = 0;
     virtual Tensor add(const Tensor& a, const Tensor& b) = 0;
+    // a + factor * b
+    virtual Tensor add_scaled(const Tensor& a, const Tensor& b, float factor) = 0;
     // The first `channels` of x [..., C] times `factor`.
     virtual Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) = 0;
     // x [N, H, W, C] with the frequencies 0 and -1 of each side (of a discrete Fourier transform over H and

@@ -20,19 +20,6 @@ constexpr const char* kPositions = "text_model.embeddings.position_embedding.wei
 
 }  // namespace
 
-ClipTextModel::Layer::Layer(const LoadContext& load, const WeightScope& scope, const ClipTextConfig& config)
-    : norm1(load, scope.sub("layer_norm1"), config.hidden_size, config.norm_eps),
-      attention(load, scope.sub("self_attn"), config.hidden_size, config.heads, nn::kClipAttention),
-      norm2(load, scope.sub("layer_norm2"), config.hidden_size, config.norm_eps),
-      fc1(load, scope.sub("mlp.fc1"), config.hidden_size, config.intermediate_size),
-      fc2(load, scope.sub("mlp.fc2"), config.intermediate_size, config.hidden_size) {}
-
-Tensor ClipTextModel::Layer::forward(const Context& ctx, const Tensor& x, Activation activation) const {
-    const Tensor seen = attention.forward(ctx, norm1.forward(ctx, x), x, /*causal=*/true);  // [N, L, C]
-    const Tensor hidden = fc1.forward(ctx, norm2.forward(ctx, seen), {}, activation);       // [N, L, 4 C]
-    return fc2.forward(ctx, hidden, seen);                                                  // [N, L, C]
-}
-
 ClipTextModel::ClipTextModel(const LoadContext& load, const WeightMap& weights, const ClipTextConfig& config)
     : config_(config),
       table_bytes_(bytes_of(weights, kTokens)),
@@ -43,7 +30,9 @@ ClipTextModel::ClipTextModel(const LoadContext& load, const WeightMap& weights, 
     const WeightScope text = root.sub("text_model");
     tokens_ = root.get(kTokens, {config.vocab_size, config.hidden_size});
     positions_ = root.get(kPositions, {config.max_positions, config.hidden_size});
-    for (int i = 0; i < config.layers; ++i) layers_.emplace_back(load, text.sub("encoder.layers", i), config);
+    const ClipLayerConfig layer{config.hidden_size, config.intermediate_size, config.heads,
+                                config.norm_eps,    config.activation,        true};
+    for (int i = 0; i < config.layers; ++i) layers_.emplace_back(load, text.sub("encoder.layers", i), layer);
     if (config.projection_dim > 0) {
         projection_.emplace(load, root.sub("text_projection"), config.hidden_size, config.projection_dim,
                             nn::LinearOptions{.bias = false, .pointwise_conv = false});
@@ -63,7 +52,7 @@ ClipTextModel::Output ClipTextModel::forward(const Context& ctx, std::span<const
     Output output;
     output.hidden = x;
     for (int i = 0; i < run_layers; ++i) {
-        x = layers_[static_cast<std::size_t>(i)].forward(ctx, x, config_.activation);
+        x = layers_[static_cast<std::size_t>(i)].forward(ctx, x);
         if (i + 1 == hidden_layers) output.hidden = x;
     }
     if (projection_) output.pooled = pool(ctx, x, ids);

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "models/clip_config.h"
-#include "nn/attention.h"
+#include "models/clip_encoder_layer.h"
 #include "nn/norms.h"
 #include "ops/ops.h"
 
@@ -37,17 +37,6 @@ class ClipTextModel {
     Output forward(const Context& ctx, std::span<const std::int32_t> ids, int skip = 0,
                    std::span<const float> more_rows = {}) const;
 
-    struct Layer {
-        Layer(const LoadContext& load, const WeightScope& scope, const ClipTextConfig& config);
-        Tensor forward(const Context& ctx, const Tensor& x,
-                       Activation activation) const;  // [N, L, C] -> [N, L, C]
-
-        nn::LayerNorm norm1;
-        nn::SelfAttention attention;
-        nn::LayerNorm norm2;
-        nn::Linear fc1, fc2;
-    };
-
   private:
     Tensor embed(const Context& ctx, std::span<const std::int32_t> ids, std::int64_t batch,
                  std::span<const float> more_rows) const;
@@ -58,7 +47,7 @@ class ClipTextModel {
     std::shared_ptr<const WeightBytes> table_bytes_;
     HostView positions_;
     std::shared_ptr<const WeightBytes> position_bytes_;
-    std::vector<Layer> layers_;
+    std::vector<ClipEncoderLayer> layers_;
     nn::LayerNorm final_norm_;
     std::optional<nn::Linear> projection_;
 };

@@ -46,12 +46,17 @@ Tensor CrossAttention::project_context(const Context& ctx, const Tensor& context
     return ops::linear(ctx, context, *kv_);
 }
 
-Tensor CrossAttention::forward(const Context& ctx, const Tensor& x, const Tensor& kv,
+Tensor CrossAttention::attend(const Context& ctx, const Tensor& q, const Tensor& kv) const {
+    return ops::attention(ctx, q, kv.columns(0, channels_), kv.columns(channels_, channels_), heads_,
+                          /*causal=*/false);
+}
+
+Tensor CrossAttention::forward(const Context& ctx, const Tensor& x, const CrossContext& context,
                                const Tensor& residual) const {
-    const Tensor q = ops::linear(ctx, x, *q_);  // [N, L, C]
-    const Tensor attended =
-        ops::attention(ctx, q, kv.columns(0, channels_), kv.columns(channels_, channels_), heads_,
-                       /*causal=*/false);  // [N, L, C]
+    const Tensor q = ops::linear(ctx, x, *q_);     // [N, L, C]
+    Tensor attended = attend(ctx, q, context.kv);  // [N, L, C]
+    for (const AddedContext& added : context.added)
+        attended = ops::add_scaled(ctx, attended, attend(ctx, q, added.kv), added.scale);
     return out_.forward(ctx, attended, residual);
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -9,6 +11,7 @@
 
 #include "ops/context.h"
 #include "pipeline/encode_prompt.h"
+#include "pipeline/reference_image.h"
 #include "pipeline/sdxl_model.h"
 #include "request/generation.h"
 
@@ -38,6 +41,13 @@ class Conditioning {
     Conditioning(std::vector<float> context, std::vector<float> pooled, std::vector<float> time_ids,
                  std::int64_t tokens, bool guidance);
 
+    // Pictures that are shown beside the prompt. Fails with kInvalidRequest for a
+    // reference without pictures, or an adapter for another UNet than the model's.
+    void add_references(const Context& ctx, const SdxlModel& model, std::span<const Reference> references);
+    // How much each of them counts in a call with these parts of all calls before and behind it, for
+    // UNetOptions::image_scales.
+    std::vector<float> image_scales(double before, double behind) const;
+
     // For `pictures` pictures in one batch, each part `pictures` times. Made on first use and kept.
     const UNetConditioning& for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
                                       int pictures);
@@ -53,6 +63,14 @@ class Conditioning {
     bool finite() const;
 
   private:
+    struct Seen {
+        std::shared_ptr<const ReferenceAdapter> adapter;
+        std::vector<float> tokens;  // [halves, tokens, channels]
+        float weight = 1;
+        double start = 0;
+        double end = 1;
+    };
+
     std::vector<float> context_;   // [halves, tokens, channels], the negative half first
     std::vector<float> pooled_;    // [halves, projection]
     std::vector<float> time_ids_;  // [halves, ids]
@@ -60,6 +78,7 @@ class Conditioning {
     std::int64_t halves_ = 1;
     bool weighted_ = false;
     std::vector<std::string> used_triggers_;
+    std::vector<Seen> references_;
     std::vector<std::string> warnings_;
     std::map<std::tuple<bool, bool, int>, UNetConditioning> made_;  // by parts and pictures
 };

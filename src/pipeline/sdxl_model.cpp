@@ -1,11 +1,10 @@
 #include "pipeline/sdxl_model.h"
 
-#include <algorithm>
-
 #include "core/error.h"
 #include "models/clip_config.h"
 #include "models/unet_config.h"
 #include "pipeline/read_ahead.h"
+#include "pipeline/unused_weights.h"
 #include "text/default_vocabulary.h"
 #include "weights/checkpoint.h"
 
@@ -76,16 +75,6 @@ void require_runnable(const Checkpoint& checkpoint) {
     if (checkpoint.edm_v_prediction)
         fail(ErrorCode::kUnsupported,
              checkpoint.path.string() + " samples over EDM's sigmas (CosXL), which this version does not do");
-}
-
-void warn_unused(const WeightMap& weights, std::vector<std::string>& warnings) {
-    const auto unused = weights.unused();
-    if (unused.empty()) return;
-    std::string text =
-        weights.component() + ": " + std::to_string(unused.size()) + " tensors were not used: ";
-    constexpr std::size_t kNamed = 5;
-    for (std::size_t i = 0; i < std::min(kNamed, unused.size()); ++i) text += (i > 0 ? ", " : "") + unused[i];
-    warnings.push_back(text + (unused.size() > kNamed ? ", …" : ""));
 }
 
 ClipTextConfig clip_config(const WeightMap& weights, const std::string& json) {

@@ -1,12 +1,11 @@
 #include "weights/adapter_match.h"
 
-#include <cstdint>
-#include <cstring>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "core/error.h"
+#include "weights/finite_check.h"
 #include "weights/module_spellings.h"
 
 namespace sdxl {
@@ -16,34 +15,6 @@ using Leaf = AdapterLeaf;
 
 [[noreturn]] void broken(const AdapterFile& file, const std::string& what) {
     fail(ErrorCode::kInvalidModel, "'" + file.path().string() + "': " + what);
-}
-
-// Whether a value's exponent is all ones: NaN or infinity.
-template <class Bits>
-bool any_not_finite(const HostView& view, Bits exponent) {
-    bool found = false;
-    const auto count = static_cast<std::size_t>(view.shape.numel());
-    for (std::size_t i = 0; i < count; ++i) {
-        Bits bits = 0;
-        std::memcpy(&bits, view.data + i * sizeof bits, sizeof bits);
-        found |= (bits & exponent) == exponent;
-    }
-    return found;
-}
-
-bool is_finite(const HostView& view) {
-    switch (view.dtype) {
-        case DType::kF16:
-            return !any_not_finite<std::uint16_t>(view, 0x7c00U);
-        case DType::kBF16:
-            return !any_not_finite<std::uint16_t>(view, 0x7f80U);
-        case DType::kF32:
-            return !any_not_finite<std::uint32_t>(view, 0x7f800000U);
-        case DType::kF64:
-            return !any_not_finite<std::uint64_t>(view, 0x7ff0000000000000U);
-        default:
-            return false;
-    }
 }
 
 void check_values(const AdapterFile& file, const AdapterModule& module) {

@@ -44,7 +44,8 @@ std::vector<std::string> WeightMap::unused() const {
 }
 
 std::string WeightMap::source() const {
-    return entries_.empty() ? component_ : entries_.begin()->second.bytes->path();
+    if (entries_.empty() || !entries_.begin()->second.bytes) return component_;
+    return entries_.begin()->second.bytes->path();
 }
 
 void WeightMap::took(const Entry& entry) const {

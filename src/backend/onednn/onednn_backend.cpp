@@ -274,6 +274,18 @@ class OnednnBackend final : public Backend {
         return result;
     }
 
+    Tensor add_scaled(const Tensor& a, const Tensor& b, float factor) override {
+        Tensor result = empty(a.shape(), a.dtype());
+        with_type(a.dtype(), [&](auto* type) {
+            using T = std::remove_pointer_t<decltype(type)>;
+            parallel_ranges(a.shape().numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+                onednn::add_scaled(a.data<T>() + begin, b.data<T>() + begin, factor, result.data<T>() + begin,
+                                   end - begin);
+            });
+        });
+        return result;
+    }
+
     Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) override {
         Tensor result = empty(x.shape(), x.dtype());
         const std::int64_t width = x.dim(-1);

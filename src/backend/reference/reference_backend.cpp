@@ -101,6 +101,9 @@ class ReferenceBackend final : public Backend {
         return reference::activate(x, activation);
     }
     Tensor add(const Tensor& a, const Tensor& b) override { return reference::add(a, b); }
+    Tensor add_scaled(const Tensor& a, const Tensor& b, float factor) override {
+        return reference::add_scaled(a, b, factor);
+    }
     Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) override {
         return reference::scale_channels(x, channels, factor);
     }
