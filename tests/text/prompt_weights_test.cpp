@@ -47,15 +47,29 @@ TEST(PromptWeights, BracketsWithoutPartnerAreTakenAsWebUiDoes) {
     EXPECT_EQ(shown("(a:x)"), "'a:x' 1.1");
 }
 
+// The example in the web UI's own documentation of its parser.
+TEST(PromptWeights, TheWebUisExample) {
+    EXPECT_EQ(shown("a (((house:1.3)) [on] a (hill:0.5), sun, (((sky)))."),
+              "'a ' 1 | 'house' 1.573 | ' ' 1.1 | 'on' 1 | ' a ' 1.1 | 'hill' 0.55 | ', sun, ' 1.1 | 'sky' "
+              "1.464 | '.' 1.1");
+}
+
+TEST(PromptWeights, RoundAndSquareBracketsMayCross) {
+    EXPECT_EQ(shown("(a [b) c]"), "'a ' 1.1 | 'b' 1 | ' c' 0.9091");
+    EXPECT_EQ(shown("[a (b] c:2)"), "'a ' 0.9091 | 'b' 1.818 | ' c' 2");
+}
+
 TEST(PromptWeights, ABackslashMakesABracketText) {
     EXPECT_EQ(shown(R"(\(a\) \[b\] \\)"), R"('(a) [b] \' 1)");
     EXPECT_EQ(shown(R"((a\):1.5))"), "'a)' 1.5");
-    EXPECT_EQ(shown(R"(a\b)"), R"('a\b' 1)");
+    EXPECT_EQ(shown(R"(a\b\)"), "'ab' 1");
 }
 
 TEST(PromptWeights, BreakEndsAChunk) {
     EXPECT_EQ(shown("a BREAK b"), "'a' 1 | BREAK | 'b' 1");
     EXPECT_EQ(shown("BREAKFAST at BREAK"), "'BREAKFAST at' 1 | BREAK");
+    EXPECT_EQ(shown("a,BREAK,b"), "'a,' 1 | BREAK | ',b' 1");
+    EXPECT_EQ(shown("DAYBREAK BREAK_IN"), "'DAYBREAK BREAK_IN' 1");
     EXPECT_EQ(shown("(a BREAK b:2)"), "'a' 2 | BREAK | 'b' 2");
 }
 
@@ -112,6 +126,23 @@ TEST_F(PromptChunks, ALongPromptGoesOnInTheNextChunk) {
     ASSERT_EQ(all.size(), 2u);
     EXPECT_EQ(used(all[0]), room);
     EXPECT_EQ(used(all[1]), 5);
+}
+
+// As the web UI with its comma_padding_backtrack of 20: the comma may stand at the last 20 places of a chunk.
+TEST_F(PromptChunks, AFullChunkEndsAtACommaNearItsEnd) {
+    const int room = tokenizer.max_length() - 2;
+    const auto prompt = [&](int before, int behind, const char* next) {
+        std::string text;
+        for (int i = 0; i < before; ++i) text += "a ";
+        text += ", ";
+        for (int i = 0; i < behind; ++i) text += "b ";
+        return text + next;
+    };
+    EXPECT_EQ(used(chunks(prompt(room - 20, 19, "b")).at(0)), room - 19);
+    EXPECT_EQ(used(chunks(prompt(room - 20, 19, "b")).at(1)), 20);
+    EXPECT_EQ(used(chunks(prompt(room - 21, 20, "b")).at(0)), room);
+    EXPECT_EQ(used(chunks(prompt(room - 5, 4, ", b")).at(0)), room) << "a comma may begin a chunk";
+    EXPECT_EQ(used(chunks(prompt(room - 5, 4, ", b")).at(1)), 2);
 }
 
 TEST_F(PromptChunks, BreakBeginsAChunk) {
