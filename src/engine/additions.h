@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "engine/adapter_library.h"
+#include "engine/engine.h"
 #include "pipeline/adapted_weights.h"
+#include "pipeline/control.h"
+#include "pipeline/reference_image.h"
 #include "pipeline/sdxl_model.h"
 #include "request/generation.h"
 
@@ -24,5 +27,23 @@ std::vector<AdapterUse> read_loras(AdapterLibrary& library, const SdxlModel& mod
 
 // Where a distilled model's LoRA is among them and the request is silent, what that LoRA needs.
 void take_defaults_of(const std::vector<AdapterUse>& loras, GenerationRequest& request, const Warn& warn);
+
+// The embeddings that its prompts may mention.
+std::vector<GivenInversion> read_embeddings(AdapterLibrary& library, const GenerationRequest& request);
+
+// Control pictures as the network is to see them: preprocessed, and of the request's final size.
+Image control_picture(const ControlRequest& control, const GenerationRequest& request,
+                      const EngineConfig& config);
+
+// With their models and pictures, ready for a generation of the request's final size.
+std::vector<ControlUse> read_controls(AdapterLibrary& library, const SdxlModel& model,
+                                      const GenerationRequest& request, const EngineConfig& config,
+                                      const CancelToken& cancel, std::vector<ControlReport>& reports,
+                                      const Warn& warn);
+
+std::vector<Reference> read_references(AdapterLibrary& library, const SdxlModel& model,
+                                       const GenerationRequest& request, const EngineConfig& config,
+                                       const CancelToken& cancel, std::vector<ReferenceReport>& reports,
+                                       const Warn& warn);
 
 }  // namespace sdxl

@@ -59,6 +59,9 @@ struct Pass {
     std::string stamp;
     DType compute = DType::kF32;
     std::vector<AdapterUse> loras = {};
+    std::vector<ControlUse> controls = {};
+    std::vector<Reference> references = {};
+    std::vector<Control> at_work = {};  // of `controls`, with this conditioning
     std::optional<Conditioning> conditioning = std::nullopt;
 };
 
@@ -272,6 +275,11 @@ class GenerationTask final : public Task {
         const Warn tell_host = [this](std::string text) { warn(std::move(text)); };
         passes_[0].loras = read_loras(parts_.adapters, model, request_, result_.adapters, tell_host);
         take_defaults_of(passes_[0].loras, request_, tell_host);
+        embeddings_ = read_embeddings(parts_.adapters, request_);
+        passes_[0].controls = read_controls(parts_.adapters, model, request_, parts_.config, *context_.token,
+                                            result_.controls, tell_host);
+        passes_[0].references = read_references(parts_.adapters, model, request_, parts_.config,
+                                                *context_.token, result_.references, tell_host);
         for (Pass& each : passes_) {
             each.request.scheduler = request_.scheduler;
             each.request.timestep_spacing = request_.timestep_spacing;
@@ -360,9 +368,15 @@ class GenerationTask final : public Task {
         tell(Stage::kEncode, 0, 1);
         Pass& now = pass();
         const Timed timed(result_.encode_seconds);
-        now.conditioning.emplace(ctx, model, now.request, plan_sampling(now.request, model).guidance());
+        now.at_work.clear();
+        now.conditioning.emplace(ctx, model, now.request, plan_sampling(now.request, model).guidance(),
+                                 embeddings_);
+        now.conditioning->add_references(ctx, model, now.references);
+        for (const ControlUse& use : now.controls)
+            now.at_work.emplace_back(model, use, request_.width, request_.height);
         if (!now.conditioning->finite()) return escalate("the encoded prompts");
         result_.prompt_weighting = result_.prompt_weighting || now.conditioning->weighted();
+        if (pass_ == 0) result_.embeddings = now.conditioning->used_triggers();
         for (const auto& warning : now.conditioning->warnings()) warn(warning);
         phase_ = group_.empty() ? Phase::kPrepare : Phase::kDenoise;
     }
@@ -416,7 +430,7 @@ class GenerationTask final : public Task {
         const Timed timed(result_.denoise_seconds);
         std::vector<SdxlGeneration*> generations;
         for (const auto& generation : group_) generations.push_back(generation.get());
-        if (!step_together(ctx, model, *pass().conditioning, generations))
+        if (!step_together(ctx, model, *pass().conditioning, generations, pass().at_work))
             return escalate("the UNet's results");
         parts_.steps += group_.size();
         const int every = std::max(1, context_.wish.every);
@@ -441,6 +455,7 @@ class GenerationTask final : public Task {
         if (group_begin_ < request_.batch_size) return;
         group_begin_ = 0;
         pass().conditioning.reset();
+        pass().at_work.clear();
         ++pass_;
         expect_load_ = true;
         phase_ = Phase::kLoad;
@@ -514,6 +529,7 @@ class GenerationTask final : public Task {
     bool expect_load_ = false;
     bool full_vae_ = false;
     std::optional<TileSizes> tiles_;
+    std::vector<GivenInversion> embeddings_;
 };
 
 }  // namespace

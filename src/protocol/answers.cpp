@@ -5,6 +5,8 @@
 #include <ctime>
 #include <utility>
 
+#include "core/base64.h"
+
 namespace sdxl {
 namespace {
 
@@ -88,10 +90,11 @@ const std::vector<Feature>& features() {
         {"perturbed_attention", "perturbedAttention", true},
         {"free_u", "freeU", true},
         {"lora", "lora", true},
-        {"controlnet", "controlNet", false},
+        {"controlnet", "controlNet", true},
         {"refiner", "refiner", true},
         {"custom_vae", "customVae", true},
-        {"textual_inversion", "textualInversion", false},
+        {"textual_inversion", "textualInversion", true},
+        {"reference_images", "referenceImages", true},
         {"prompt_weighting", "promptWeighting", true},
         {"upscaling", "upscaling", false},
         {"safety_checker", "safetyChecker", false},
@@ -99,7 +102,9 @@ const std::vector<Feature>& features() {
     return all;
 }
 
-OrderedJson adapters_json(const std::vector<AdapterReport>& adapters, bool camel_case) {
+namespace {
+
+OrderedJson loras_json(const std::vector<AdapterReport>& adapters, bool camel_case) {
     const auto name = [&](const char* snake, const char* camel) { return camel_case ? camel : snake; };
     OrderedJson list = OrderedJson::array();
     for (const AdapterReport& adapter : adapters)
@@ -115,6 +120,43 @@ OrderedJson adapters_json(const std::vector<AdapterReport>& adapters, bool camel
                         {name("tensors_unknown", "tensorsUnknown"), adapter.unknown},
                         {name("unknown_tensors", "unknownTensors"), adapter.unknown_names}});
     return list;
+}
+
+OrderedJson controls_json(const std::vector<ControlReport>& controls, bool camel_case) {
+    OrderedJson list = OrderedJson::array();
+    for (const ControlReport& control : controls) {
+        list.push_back({{"type", or_null(control.type)},
+                        {"path", control.model},
+                        {"kind", control.kind},
+                        {"preprocessor", control.preprocessor},
+                        {"weight", control.weight}});
+        if (!control.picture.empty())
+            list.back()[camel_case ? "imageData" : "image_data"] = encode_base64(control.picture);
+    }
+    return list;
+}
+
+OrderedJson references_json(const std::vector<ReferenceReport>& references, bool camel_case) {
+    OrderedJson list = OrderedJson::array();
+    for (const ReferenceReport& reference : references)
+        list.push_back({{"path", reference.model},
+                        {camel_case ? "imageEncoder" : "image_encoder", reference.encoder},
+                        {"images", reference.pictures},
+                        {"weight", reference.weight}});
+    return list;
+}
+
+}  // namespace
+
+void add_additions(OrderedJson& data, const GenerationResult& result, bool camel_case) {
+    const auto name = [&](const char* snake, const char* camel) { return camel_case ? camel : snake; };
+    if (!result.adapters.empty()) data["loras"] = loras_json(result.adapters, camel_case);
+    if (!result.embeddings.empty())
+        data[name("textual_inversions", "textualInversions")] = result.embeddings;
+    if (!result.controls.empty())
+        data[name("controlnets", "controlNets")] = controls_json(result.controls, camel_case);
+    if (!result.references.empty())
+        data[name("reference_images", "referenceImages")] = references_json(result.references, camel_case);
 }
 
 std::string answer_error(const AnswerContext& context, const Error& error) {

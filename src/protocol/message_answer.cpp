@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base64.h"
+#include "request/preprocessors.h"
 #include "protocol/answers.h"
 
 namespace sdxl {
@@ -44,7 +45,6 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
                                   {"variant", result.model_variant}}}};
         if (!result.refiner_model.empty()) metadata["refiner_steps"] = result.refiner_steps;
         if (result.strength) metadata["strength"] = *result.strength;
-        if (!result.adapters.empty()) metadata["loras"] = adapters_json(result.adapters, false);
         images.push_back(
             {{"image_path", or_null(image.path)},
              {"image_data", to.image_data ? OrderedJson(encode_base64(image.encoded)) : OrderedJson(nullptr)},
@@ -62,6 +62,7 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
               {"denoise_time", result.denoise_seconds},
               {"decode_time", result.decode_seconds},
               {"dtype", result.dtype}}}};
+    add_additions(data, result, false);
     if (!result.adapters.empty()) data["processing_metrics"]["adapter_time"] = result.adapter_seconds;
     return data;
 }
@@ -136,6 +137,7 @@ OrderedJson message_capabilities(const EngineStatus& status) {
             {"supported_formats", OrderedJson::array({"png", "jpeg", "webp"})},
             {"max_resolution", kMaxResolution},
             {"max_batch_size", kMaxBatchSize},
+            {"control_preprocessors", preprocessor_names()},
             {"memory_optimizations", OrderedJson::array({"vae_tiling", "vae_slicing"})},
             {"postprocessing_options", OrderedJson::array()},
             {"device", status.device},

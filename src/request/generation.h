@@ -152,6 +152,23 @@ struct AdapterReport {
     std::vector<std::string> unknown_names;  // the first of them, with the reason where one is known
 };
 
+// What became of a control picture.
+struct ControlReport {
+    std::string type;   // as the request had it
+    std::string model;  // path
+    std::string kind;   // "ControlNet", "T2I-Adapter", ...
+    std::string preprocessor;
+    double weight = 0;
+    std::vector<std::uint8_t> picture;  // as the network saw it, a PNG file; empty if it was not asked for
+};
+
+struct ReferenceReport {
+    std::string model;    // path of the IP-Adapter
+    std::string encoder;  // path
+    std::size_t pictures = 0;
+    double weight = 0;
+};
+
 struct GenerationResult {
     std::vector<GeneratedImage> images;
     std::vector<std::string> warnings;
@@ -169,6 +186,9 @@ struct GenerationResult {
     std::string model_variant;  // "base", "turbo", ...: whose defaults filled in what the request left open
     std::optional<double> strength;  // where there was something to start from
     std::vector<AdapterReport> adapters;
+    std::vector<std::string> embeddings;  // the words of those that stood in a prompt
+    std::vector<ControlReport> controls;
+    std::vector<ReferenceReport> references;
     bool perturbed_attention = false;
     bool free_u = false;
     bool inpainted = false;  // there was a mask

@@ -216,7 +216,8 @@ const char* const kUnetModules[] = {"down_blocks.1.attentions.0.transformer_bloc
                                     "up_blocks.0.attentions.1.proj_in",
                                     "up_blocks.1.resnets.0.conv1",
                                     "up_blocks.1.resnets.2.conv_shortcut",
-                                    "down_blocks.0.resnets.1.time_emb_proj"};
+                                    "down_blocks.0.resnets.1.conv2",
+                                    "up_blocks.0.resnets.1.time_emb_proj"};
 const char* const kTextModules[] = {"text_model.encoder.layers.0.self_attn.q_proj",
                                     "text_model.encoder.layers.1.self_attn.out_proj",
                                     "text_model.encoder.layers.0.mlp.fc1"};
