@@ -45,7 +45,7 @@ fs::path find_file(const fs::path& path) {
     if (status.type() == fs::file_type::not_found)
         fail(ErrorCode::kNotFound, "there is no adapter '" + path.string() + "'");
     if (error) fail(ErrorCode::kIo, "cannot look at '" + path.string() + "': " + error.message());
-    const fs::path file = fs::is_directory(status) ? file_in(path) : path;
+    fs::path file = fs::is_directory(status) ? file_in(path) : path;
     constexpr std::array<std::string_view, 5> kOthers{".ckpt", ".pt", ".pth", ".bin", ".gguf"};
     const std::string extension = file.extension().string();
     if (std::ranges::find(kOthers, extension) != kOthers.end())

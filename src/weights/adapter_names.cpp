@@ -100,7 +100,7 @@ std::string without_adapter_name(std::string_view name) {
         const std::string_view tail = name.substr(at + mark.size());
         if (tail == "weight" || tail == "bias") break;
         const std::size_t dot = tail.find('.');
-        const std::string head(name.substr(0, at + mark.size() - 1));
+        std::string head(name.substr(0, at + mark.size() - 1));
         if (dot == std::string_view::npos) return head;
         const std::string_view last = tail.substr(dot);
         if (last == ".weight" || last == ".bias") return head + std::string(last);
