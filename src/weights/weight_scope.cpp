@@ -1,5 +1,6 @@
 #include "weights/weight_scope.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -41,6 +42,15 @@ std::vector<std::string> WeightMap::unused() const {
     for (const auto& [canonical, entry] : entries_)
         if (!entry.used) names.push_back(entry.view.name);
     return names;
+}
+
+std::string WeightMap::unused_warning() const {
+    constexpr std::size_t kNamed = 5;
+    const auto names = unused();
+    if (names.empty()) return "";
+    std::string text = component_ + ": " + std::to_string(names.size()) + " tensors were not used: ";
+    for (std::size_t i = 0; i < std::min(kNamed, names.size()); ++i) text += (i > 0 ? ", " : "") + names[i];
+    return names.size() > kNamed ? text + ", …" : text;
 }
 
 std::string WeightMap::source() const {

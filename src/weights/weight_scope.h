@@ -50,6 +50,8 @@ class WeightMap {
     const std::map<std::string, Entry, std::less<>>& entries() const { return entries_; }
     // File names of tensors that no module asked for.
     std::vector<std::string> unused() const;
+    // One line that counts and names them; "" if there are none.
+    std::string unused_warning() const;
     std::uint64_t total_bytes() const { return total_bytes_; }
     // The file that messages name: where the first tensor stands.
     std::string source() const;

@@ -45,8 +45,7 @@ class ControlTest : public MicroModelTest {
     }
     static std::vector<Control> controls(const std::vector<ControlUse>& uses) {
         std::vector<Control> made;
-        for (const ControlUse& one : uses)
-            made.emplace_back(model(), one, request().width, request().height);
+        for (const ControlUse& one : uses) made.emplace_back(model(), one, request().width, request().height);
         return made;
     }
     static std::vector<std::vector<float>> run_controlled(const std::vector<ControlUse>& uses,
@@ -112,9 +111,9 @@ class ControlTest : public MicroModelTest {
         return {};
     }
 
-    fs::path folder_ = fs::temp_directory_path() /
-                       ("sdxl_control_" + std::to_string(::getpid()) +
-                        ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::path folder_ =
+        fs::temp_directory_path() / ("sdxl_control_" + std::to_string(::getpid()) +
+                                     ::testing::UnitTest::GetInstance()->current_test_info()->name());
     int files_ = 0;
 };
 
@@ -197,12 +196,14 @@ TEST_F(ControlTest, GuessModeIsForThePromptAndWeakerOutside) {
     const auto net = load(micro_controlnet());
     ControlUse guess = use(net, 0.8);
     guess.guess_mode = true;
-    for (const BatchParts parts : {BatchParts{true, false}, BatchParts{true, true}, BatchParts{false, false}}) {
+    for (const BatchParts parts :
+         {BatchParts{true, false}, BatchParts{true, true}, BatchParts{false, false}}) {
         const auto plain = values_of(residuals_of({use(net, 1)}, call(parts, 2)));
         const auto guessed = values_of(residuals_of({guess}, call(parts, 2)));
         for (std::size_t i = 0; i < plain.size(); ++i) {
             const double factor = 0.8 * std::pow(10.0, -1 + static_cast<double>(i) / 9);
-            const std::size_t half = parts.negative ? plain[i].size() / static_cast<std::size_t>(parts.count()) : 0;
+            const std::size_t half =
+                parts.negative ? plain[i].size() / static_cast<std::size_t>(parts.count()) : 0;
             std::vector<float> expected(half, 0.F);
             for (std::size_t k = half; k < plain[i].size(); ++k)
                 expected.push_back(static_cast<float>(factor) * plain[i][k]);
@@ -283,7 +284,8 @@ TEST_F(ControlTest, BesideAnInpaintingModelItSeesTheLatents) {
 }
 
 TEST_F(ControlTest, WhatMakesNoSenseIsRefused) {
-    const auto net = load(micro_controlnet()), types = load(micro_union(6)), adapter = load(micro_t2i_adapter());
+    const auto net = load(micro_controlnet()), types = load(micro_union(6)),
+               adapter = load(micro_t2i_adapter());
     ControlUse guess = use(adapter);
     guess.guess_mode = true;
     EXPECT_EQ(refusal([&] { controls({guess}); }).code, ErrorCode::kInvalidRequest);
