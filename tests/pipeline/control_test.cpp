@@ -283,6 +283,47 @@ TEST_F(ControlTest, BesideAnInpaintingModelItSeesTheLatents) {
     EXPECT_LE(relative(generation.latents().values, run_one({use(made.front().use().model)})), 1e-5);
 }
 
+// Half of such a picture's latents is rounded up, by the UNet and by a T2I-Adapter.
+TEST_F(ControlTest, SizesThatAreNoMultipleOfSixteen) {
+    auto asked = request();
+    asked.width = 136;
+    asked.height = 104;
+    asked.steps = 1;
+    auto image = std::make_shared<Image>(Image{asked.width, asked.height, 3, {}});
+    for (int i = 0; i < asked.width * asked.height * 3; ++i)
+        image->pixels.push_back(static_cast<std::uint8_t>(i % 251));
+    std::vector<Control> made;
+    for (const PlainTensors& tensors : {micro_controlnet(), micro_t2i_adapter(1)})
+        made.emplace_back(model(), ControlUse{.model = load(tensors), .hints = {{image, 0}}}, asked.width,
+                          asked.height);
+    Conditioning conditioning = condition(asked);
+    SdxlGeneration generation(model(), asked, {}, 7);
+    SdxlGeneration* one = &generation;
+    ASSERT_TRUE(generation.prepare(context(), *model().vae));
+    EXPECT_TRUE(step_together(context(), model(), conditioning, std::span(&one, 1), made));
+    EXPECT_NE(generation.latents().values, run_latents(asked, 7).values);
+}
+
+// A control model computes in its own element type; what it adds has the UNet's.
+TEST_F(ControlTest, ItsElementTypeIsItsOwn) {
+    if (!backend_->supports(DType::kBF16)) GTEST_SKIP() << "no bfloat16 on this machine";
+    const auto lora = micro_control_lora(4);
+    const Checkpoint base = open_checkpoint(fs::path(SDXL_FIXTURES) / "micro");
+    for (const PlainTensors& tensors : {micro_controlnet(), lora.file, micro_union(8), micro_t2i_adapter()}) {
+        const auto whole = load(tensors, &base.unet);
+        std::vector<std::string> warnings;
+        const auto half =
+            load_control_model(whole->path(), &base.unet, *backend_, DType::kBF16, CancelToken(), warnings);
+        const auto residuals = residuals_of({use(half)}, call());
+        const auto expected = values_of(residuals_of({use(whole)}, call()));
+        const auto found = values_of(residuals);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            EXPECT_LE(relative(found[i], expected[i]), 3e-2) << i;
+            EXPECT_GT(relative(found[i], expected[i]), 1e-5) << i;
+        }
+    }
+}
+
 TEST_F(ControlTest, WhatMakesNoSenseIsRefused) {
     const auto net = load(micro_controlnet()), types = load(micro_union(6)),
                adapter = load(micro_t2i_adapter());
