@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "models/clip_config.h"
-#include "nn/attention.h"
+#include "models/clip_encoder_layer.h"
 #include "nn/norms.h"
 #include "ops/ops.h"
 
@@ -32,21 +32,14 @@ class ClipTextModel {
     // ids N x max_positions, start and end tokens included. `skip` 0 gives the last layer but one, as SDXL
     // was trained with; every further one stops a layer earlier, down to the embeddings at layers - 1. The
     // pooled vector is the last layer's state at the first end token, after norm and projection, whatever
-    // `skip` is. Fails with kInvalidRequest if skip is out of range.
-    Output forward(const Context& ctx, std::span<const std::int32_t> ids, int skip = 0) const;
-
-    struct Layer {
-        Layer(const LoadContext& load, const WeightScope& scope, const ClipTextConfig& config);
-        Tensor forward(const Context& ctx, const Tensor& x,
-                       Activation activation) const;  // [N, L, C] -> [N, L, C]
-
-        nn::LayerNorm norm1;
-        nn::SelfAttention attention;
-        nn::LayerNorm norm2;
-        nn::Linear fc1, fc2;
-    };
+    // `skip` is. Ids from vocab_size on are rows of `more_rows` [n, hidden_size], which this call alone has
+    // beside the token table. Fails with kInvalidRequest if skip is out of range.
+    Output forward(const Context& ctx, std::span<const std::int32_t> ids, int skip = 0,
+                   std::span<const float> more_rows = {}) const;
 
   private:
+    Tensor embed(const Context& ctx, std::span<const std::int32_t> ids, std::int64_t batch,
+                 std::span<const float> more_rows) const;
     Tensor pool(const Context& ctx, const Tensor& last, std::span<const std::int32_t> ids) const;
 
     ClipTextConfig config_;
@@ -54,7 +47,7 @@ class ClipTextModel {
     std::shared_ptr<const WeightBytes> table_bytes_;
     HostView positions_;
     std::shared_ptr<const WeightBytes> position_bytes_;
-    std::vector<Layer> layers_;
+    std::vector<ClipEncoderLayer> layers_;
     nn::LayerNorm final_norm_;
     std::optional<nn::Linear> projection_;
 };

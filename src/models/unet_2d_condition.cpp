@@ -9,6 +9,16 @@ std::int64_t count(std::span<const float> values) {
     return static_cast<std::int64_t>(values.size());
 }
 
+std::vector<AddedContexts> images_of(const UNetConditioning& conditioning, const UNetOptions& options) {
+    if (!options.image_scales.empty() && options.image_scales.size() != conditioning.images.size())
+        fail(ErrorCode::kInternal, "unet: " + std::to_string(options.image_scales.size()) + " scales for " +
+                                       std::to_string(conditioning.images.size()) + " images");
+    std::vector<AddedContexts> added;
+    for (std::size_t i = 0; i < options.image_scales.size(); ++i)
+        if (options.image_scales[i] != 0) added.push_back({conditioning.images[i], options.image_scales[i]});
+    return added;
+}
+
 }  // namespace
 
 UNet2DConditionModel::UNet2DConditionModel(const LoadContext& load, const WeightMap& weights,
@@ -56,7 +66,7 @@ Tensor UNet2DConditionModel::forward(const Context& ctx, const Tensor& latent,
     const ControlResiduals& control = options.control;
     const Tensor time_silu =
         embeddings_.embed_time(ctx, timesteps, conditioning.add_embedding, options.guidance_scale);
-    ContextReader kv(conditioning.kv);
+    ContextReader kv(conditioning.kv, images_of(conditioning, options));
     Tensor x = conv_in_.forward(ctx, ops::cast(ctx, latent, ctx.compute));  // [N, h, w, C0]
     std::vector<Tensor> skips{x};
     for (std::size_t i = 0; i < down_blocks_.size(); ++i)

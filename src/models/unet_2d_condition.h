@@ -21,6 +21,8 @@ namespace sdxl {
 struct UNetConditioning {
     Tensor add_embedding;    // [N, time_embed_dim], of the pooled prompt and the time ids
     std::vector<Tensor> kv;  // every cross-attention's keys and values, [N, Lk, 2 * C]
+    // The same of reference images, each for every cross-attention: IpAdapter makes them.
+    std::vector<std::vector<Tensor>> images;
 };
 
 // What control models add to a pass, summed over them and weighed; empty: nothing. In the context's element
@@ -38,6 +40,8 @@ struct UNetOptions {
     // So many last entries of the batch see no context in the middle block's self-attention: what
     // perturbed-attention guidance leads away from. Less than the batch.
     std::int64_t perturbed = 0;
+    // How much each of the conditioning's images counts; 0, or none given: not at all.
+    std::vector<float> image_scales{};
     // For a network that was trained to know it (config().guidance_dim), the guidance scale.
     float guidance_scale = 1;
     ControlResiduals control;

@@ -35,11 +35,19 @@ void project_all(const Context& ctx, const std::vector<nn::Transformer2DModel>& 
 
 }  // namespace
 
-std::span<const Tensor> ContextReader::take(std::size_t count) {
-    if (count > rest_.size()) fail(ErrorCode::kInternal, "unet: conditioning of another network");
-    const auto taken = rest_.first(count);
-    rest_ = rest_.subspan(count);
-    return taken;
+std::vector<nn::CrossContext> ContextReader::take(std::size_t count) {
+    const auto require = [&](std::size_t there) {
+        if (taken_ + count > there) fail(ErrorCode::kInternal, "unet: conditioning of another network");
+    };
+    require(kv_.size());
+    for (const AddedContexts& added : added_) require(added.kv.size());
+    std::vector<nn::CrossContext> contexts;
+    for (const std::size_t end = taken_ + count; taken_ < end; ++taken_) {
+        contexts.push_back({kv_[taken_], {}});
+        for (const AddedContexts& added : added_)
+            contexts.back().added.push_back({added.kv[taken_], added.scale});
+    }
+    return contexts;
 }
 
 UNetDownBlock::UNetDownBlock(const LoadContext& load, const WeightScope& scope, const UNetConfig& config,

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "models/unet_config.h"
@@ -15,15 +16,25 @@
 
 namespace sdxl {
 
-// Hands out the prompt's keys and values in the order in which the transformers were asked to compute them.
+// Keys and values of something else than the prompt, for every cross-attention, and how much they count.
+struct AddedContexts {
+    std::span<const Tensor> kv;
+    float scale = 1;
+};
+
+// Hands out the prompt's keys and values in the order in which the transformers were asked to compute them,
+// each with what is added there.
 class ContextReader {
   public:
-    explicit ContextReader(std::span<const Tensor> kv) : rest_(kv) {}
+    explicit ContextReader(std::span<const Tensor> kv, std::vector<AddedContexts> added = {})
+        : kv_(kv), added_(std::move(added)) {}
     // Fails with kInternal if fewer are left.
-    std::span<const Tensor> take(std::size_t count);
+    std::vector<nn::CrossContext> take(std::size_t count);
 
   private:
-    std::span<const Tensor> rest_;
+    std::span<const Tensor> kv_;
+    std::vector<AddedContexts> added_;
+    std::size_t taken_ = 0;
 };
 
 // CrossAttnDownBlock2D and DownBlock2D.

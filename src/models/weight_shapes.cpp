@@ -5,14 +5,15 @@
 namespace sdxl {
 
 Shape shape_at(const WeightMap& weights, const std::string& name, std::size_t rank, const std::string& kind) {
+    const std::string who = "'" + weights.source() + "': the " + weights.component();
     const auto* entry = weights.find(name);
     if (entry == nullptr) {
-        fail(ErrorCode::kInvalidModel, weights.component() + " has no tensor " + name + ": not " + kind);
+        fail(ErrorCode::kInvalidModel, who + " has no tensor " + name + ": not " + kind);
     }
     const Shape& shape = entry->view.shape;
     if (shape.rank() != rank) {
-        fail(ErrorCode::kInvalidModel, weights.component() + ": " + name + " has shape " + shape.str() +
-                                           ", expected " + std::to_string(rank) + " dimensions: not " + kind);
+        fail(ErrorCode::kInvalidModel, who + ": " + name + " has shape " + shape.str() + ", expected " +
+                                           std::to_string(rank) + " dimensions: not " + kind);
     }
     return shape;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "nn/linear.h"
 
@@ -33,8 +34,20 @@ class SelfAttention {
   private:
     std::int64_t channels_;
     int heads_;
-    ops::LinearWeight qkv_;  // [3 * C, C]
+    Slotted<ops::LinearWeight> qkv_;  // [3 * C, C]
     Linear out_;
+};
+
+// What a cross-attention attends to: keys and values side by side, [N, Lk, 2 * C]. Others may be attended to
+// on their own, each with its keys and values of the same queries, and added by weight: decoupled
+// cross-attention (Ye et al. 2023).
+struct AddedContext {
+    Tensor kv;  // [N, L', 2 * C]
+    float scale = 1;
+};
+struct CrossContext {
+    Tensor kv;
+    std::vector<AddedContext> added;
 };
 
 class CrossAttention {
@@ -44,14 +57,17 @@ class CrossAttention {
 
     // context [N, Lk, context_channels] -> keys and values side by side, [N, Lk, 2 * C]
     Tensor project_context(const Context& ctx, const Tensor& context) const;
-    // x [N, L, C], kv from project_context -> attention(x) + residual, [N, L, C]
-    Tensor forward(const Context& ctx, const Tensor& x, const Tensor& kv, const Tensor& residual) const;
+    // x [N, L, C], context of project_context -> attention(x) + residual, [N, L, C]
+    Tensor forward(const Context& ctx, const Tensor& x, const CrossContext& context,
+                   const Tensor& residual) const;
 
   private:
+    Tensor attend(const Context& ctx, const Tensor& q, const Tensor& kv) const;  // [N, L, C]
+
     std::int64_t channels_;
     int heads_;
-    ops::LinearWeight q_;   // [C, C]
-    ops::LinearWeight kv_;  // [2 * C, context_channels]
+    Slotted<ops::LinearWeight> q_;   // [C, C]
+    Slotted<ops::LinearWeight> kv_;  // [2 * C, context_channels]
     Linear out_;
 };
 

@@ -26,14 +26,14 @@ void Transformer2DModel::project_context(const Context& ctx, const Tensor& conte
     for (const auto& block : blocks_) kv.push_back(block.project_context(ctx, context));
 }
 
-Tensor Transformer2DModel::forward(const Context& ctx, const Tensor& x, std::span<const Tensor> kv,
-                                   std::int64_t perturbed) const {
-    if (kv.size() != blocks_.size())
+Tensor Transformer2DModel::forward(const Context& ctx, const Tensor& x,
+                                   std::span<const CrossContext> contexts, std::int64_t perturbed) const {
+    if (contexts.size() != blocks_.size())
         fail(ErrorCode::kInternal, "a transformer needs one context for each block");
     const Shape tokens{x.dim(0), x.dim(1) * x.dim(2), x.dim(3)};                   // [N, H * W, C]
     Tensor hidden = proj_in_.forward(ctx, norm_.forward(ctx, x).reshape(tokens));  // [N, H * W, C]
     for (std::size_t i = 0; i < blocks_.size(); ++i)
-        hidden = blocks_[i].forward(ctx, hidden, kv[i], perturbed);
+        hidden = blocks_[i].forward(ctx, hidden, contexts[i], perturbed);
     return proj_out_.forward(ctx, hidden, x.reshape(tokens)).reshape(x.shape());  // [N, H, W, C]
 }
 

@@ -26,8 +26,8 @@ class Transformer2DModel {
     // Appends each block's keys and values, [N, Lk, 2 * C].
     void project_context(const Context& ctx, const Tensor& context, std::vector<Tensor>& kv) const;
     // x [N, H, W, C] -> [N, H, W, C]; the last `perturbed` entries with perturbed self-attention. REQUIRES:
-    // kv holds depth() tensors of project_context.
-    Tensor forward(const Context& ctx, const Tensor& x, std::span<const Tensor> kv,
+    // depth() contexts, of project_context.
+    Tensor forward(const Context& ctx, const Tensor& x, std::span<const CrossContext> contexts,
                    std::int64_t perturbed = 0) const;
 
   private:

@@ -11,10 +11,10 @@ BasicTransformerBlock::BasicTransformerBlock(const LoadContext& load, const Weig
       norm3_(load, scope.sub("norm3"), dims.channels),
       ff_(load, scope.sub("ff"), dims.channels) {}
 
-Tensor BasicTransformerBlock::forward(const Context& ctx, const Tensor& x, const Tensor& kv,
+Tensor BasicTransformerBlock::forward(const Context& ctx, const Tensor& x, const CrossContext& context,
                                       std::int64_t perturbed) const {
     const Tensor seen = attn1_.forward_perturbed(ctx, norm1_.forward(ctx, x), x, perturbed);  // [N, L, C]
-    const Tensor told = attn2_.forward(ctx, norm2_.forward(ctx, seen), kv, seen);             // [N, L, C]
+    const Tensor told = attn2_.forward(ctx, norm2_.forward(ctx, seen), context, seen);        // [N, L, C]
     return ff_.forward(ctx, norm3_.forward(ctx, told), told);                                 // [N, L, C]
 }
 

@@ -24,9 +24,10 @@ class BasicTransformerBlock {
     Tensor project_context(const Context& ctx, const Tensor& context) const {
         return attn2_.project_context(ctx, context);
     }
-    // x [N, L, C], kv from project_context -> [N, L, C]; the last `perturbed` entries with perturbed
+    // x [N, L, C], context of project_context -> [N, L, C]; the last `perturbed` entries with perturbed
     // self-attention.
-    Tensor forward(const Context& ctx, const Tensor& x, const Tensor& kv, std::int64_t perturbed = 0) const;
+    Tensor forward(const Context& ctx, const Tensor& x, const CrossContext& context,
+                   std::int64_t perturbed = 0) const;
 
   private:
     LayerNorm norm1_;

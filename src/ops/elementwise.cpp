@@ -74,6 +74,16 @@ Tensor add(const Context& ctx, const Tensor& a, const Tensor& b) {
         ctx, kOp, {&a, &b}, [&] { return ctx.backend.add(a, b); }, elements);
 }
 
+Tensor add_scaled(const Context& ctx, const Tensor& a, const Tensor& b, float factor) {
+    constexpr std::string_view kOp = "add_scaled";
+    require_defined(kOp, {&a, &b});
+    require(a.shape() == b.shape() && a.dtype() == b.dtype() && a.contiguous() && b.contiguous(), kOp,
+            "both must be contiguous and of one shape and type", {&a, &b});
+    return run(
+        ctx, kOp, {&a, &b}, [&] { return ctx.backend.add_scaled(a, b, factor); },
+        [](const Tensor& y) { return 2 * elements(y); });
+}
+
 Tensor scale_channels(const Context& ctx, const Tensor& x, std::int64_t channels, float factor) {
     constexpr std::string_view kOp = "scale_channels";
     require_defined(kOp, {&x});

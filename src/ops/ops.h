@@ -38,6 +38,8 @@ Tensor layer_norm(const Context& ctx, const Tensor& x, const Tensor& gamma, cons
 Tensor activate(const Context& ctx, const Tensor& x, Activation activation);
 // a and b of one shape
 Tensor add(const Context& ctx, const Tensor& a, const Tensor& b);
+// a + factor * b, of one shape
+Tensor add_scaled(const Context& ctx, const Tensor& a, const Tensor& b, float factor);
 
 // The first `channels` of x [..., C] times `factor`.
 Tensor scale_channels(const Context& ctx, const Tensor& x, std::int64_t channels, float factor);

@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <span>
 
+#include "core/error.h"
 #include "ops/ops.h"
+#include "pipeline/latents.h"
 
 namespace sdxl {
 namespace {
@@ -30,10 +32,6 @@ std::vector<float> time_ids_of(const SizeConditioning& sizes, double aesthetic_s
     return ids;
 }
 
-bool all_finite(std::span<const float> values) {
-    return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
-}
-
 // The halves that the parts take, each `times` times over.
 std::vector<float> spread(const std::vector<float>& halves, std::int64_t count, BatchParts parts, int times) {
     const std::size_t size = halves.size() / static_cast<std::size_t>(count);
@@ -53,13 +51,14 @@ std::vector<float> spread(const std::vector<float>& halves, std::int64_t count, 
 }  // namespace
 
 Conditioning::Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request,
-                           bool guidance)
+                           bool guidance, const std::vector<GivenInversion>& inversions)
     : halves_(guidance ? 2 : 1) {
-    PromptEmbeddings prompt = encode_prompt(ctx, model, request, guidance);
+    PromptEmbeddings prompt = encode_prompt(ctx, model, request, guidance, inversions);
     context_ = std::move(prompt.context);
     pooled_ = std::move(prompt.pooled);
     tokens_ = prompt.tokens;
     weighted_ = prompt.weighted;
+    used_triggers_ = std::move(prompt.used_triggers);
     warnings_ = std::move(prompt.warnings);
     const int ids = model.unet->config().time_id_count;
     if (guidance)
@@ -75,6 +74,34 @@ Conditioning::Conditioning(std::vector<float> context, std::vector<float> pooled
       time_ids_(std::move(time_ids)),
       tokens_(tokens),
       halves_(guidance ? 2 : 1) {}
+
+void Conditioning::add_references(const Context& ctx, const SdxlModel& model,
+                                  std::span<const Reference> references) {
+    for (const Reference& reference : references) {
+        const ReferenceAdapter& adapter = *reference.adapter;
+        if (!adapter.fits(model.unet->config()))
+            fail(ErrorCode::kInvalidRequest, "the IP-Adapter '" + adapter.path().string() +
+                                                 "' is not for a model like '" + model.path.string() + "'");
+        if (reference.images.empty())
+            fail(ErrorCode::kInvalidRequest,
+                 "the IP-Adapter '" + adapter.path().string() + "' was given no image to refer to");
+        if (reference.weight == 0) continue;
+        Seen seen{
+            reference.adapter, {}, static_cast<float>(reference.weight), reference.start, reference.end};
+        if (halves_ == 2) seen.tokens = adapter.negative_tokens(reference.images.size());
+        const auto tokens = adapter.tokens(ctx, reference.images);
+        seen.tokens.insert(seen.tokens.end(), tokens.begin(), tokens.end());
+        references_.push_back(std::move(seen));
+        made_.clear();
+    }
+}
+
+std::vector<float> Conditioning::image_scales(double before, double behind) const {
+    std::vector<float> scales;
+    for (const Seen& seen : references_)
+        scales.push_back(before >= seen.start && behind <= seen.end ? seen.weight : 0.F);
+    return scales;
+}
 
 PromptBatch Conditioning::prompts_for(const Context& ctx, BatchParts parts, int pictures) const {
     const std::int64_t batch = static_cast<std::int64_t>(parts.count()) * pictures;
@@ -93,11 +120,16 @@ const UNetConditioning& Conditioning::for_batch(const Context& ctx, const SdxlMo
     const PromptBatch prompts = prompts_for(ctx, parts, pictures);
     UNetConditioning made =
         model.unet->prepare_conditioning(ctx, prompts.context, prompts.pooled, prompts.time_ids);
+    for (const Seen& seen : references_)
+        made.images.push_back(seen.adapter->project(
+            ctx, spread(seen.tokens, halves_, parts, pictures), prompts.context.dim(0)));
     return made_.emplace(key, std::move(made)).first->second;
 }
 
 bool Conditioning::finite() const {
-    return all_finite(context_) && all_finite(pooled_);
+    return all_finite(context_) && all_finite(pooled_) &&
+           std::all_of(references_.begin(), references_.end(),
+                       [](const Seen& seen) { return all_finite(seen.tokens); });
 }
 
 }  // namespace sdxl

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "ops/ops.h"
+#include "pipeline/unused_weights.h"
 #include "weights/control_lora.h"
 #include "weights/finite_check.h"
 
@@ -89,8 +90,7 @@ std::shared_ptr<const ControlModel> load_control_model(const std::filesystem::pa
     file.weights.set_observer([&cancel](std::uint64_t, std::uint64_t) { cancel.check(); });
     auto model = std::make_shared<ControlModel>(LoadContext{backend, compute}, file);
     warnings = file.warnings;
-    std::string unused = file.weights.unused_warning();
-    if (!unused.empty()) warnings.push_back(std::move(unused));
+    warn_unused(file.weights, warnings);
     return model;
 }
 

@@ -134,9 +134,7 @@ bool SdxlGeneration::encode_mask(const Context& ctx, const VaeModel& vae,
 // Guidance applies by the part of the calls that lie before and behind this one, as diffusers places
 // ControlNets.
 BatchParts SdxlGeneration::parts() const {
-    const double before = static_cast<double>(next_call_) / scheduled_calls_;
-    const double behind = static_cast<double>(next_call_ + 1) / scheduled_calls_;
-    const bool applies = before >= guidance_start_ && behind <= guidance_end_;
+    const bool applies = part_before() >= guidance_start_ && part_behind() <= guidance_end_;
     return {applies && guidance_, applies && scales_.pag > 0};
 }
 
@@ -207,6 +205,7 @@ bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& con
     UNetOptions options;
     options.perturbed = parts.perturbed ? pictures : 0;
     options.guidance_scale = first.scales_.scale;
+    options.image_scales = conditioning.image_scales(first.part_before(), first.part_behind());
     if (const auto& free_u = first.free_u_)
         options.free_u = {{{static_cast<float>(free_u->b1), static_cast<float>(free_u->s1)},
                            {static_cast<float>(free_u->b2), static_cast<float>(free_u->s2)}}};

@@ -60,6 +60,9 @@ class SdxlGeneration {
     void choose_calls(const SamplingPlan& plan, const GenerationRequest& request);
     bool encode_mask(const Context& ctx, const VaeModel& vae, const std::optional<TileSizes>& tiles);
     std::vector<float> start_from(const std::vector<float>& image) const;
+    // The parts of all calls that end before the next one and with it.
+    double part_before() const { return static_cast<double>(next_call_) / scheduled_calls_; }
+    double part_behind() const { return static_cast<double>(next_call_ + 1) / scheduled_calls_; }
     BatchParts parts() const;
     float timestep() const { return scheduler_->timesteps()[static_cast<std::size_t>(next_call_)]; }
     std::vector<float> model_input(bool with_mask) const;  // [h, w, channels of the UNet, or the latents' 4]

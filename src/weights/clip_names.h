@@ -1,4 +1,4 @@
-// Names of the text encoders' tensors: original layout -> transformers.
+// Names of the text encoders' tensors (and of CLIP's vision encoder): original layout -> transformers.
 //
 // CLIP-L (embedder 0) already has transformers' names behind a prefix. OpenCLIP-G (embedder 1) keeps query,
 // key and value in one matrix, and its projection the other way round. (diffusers:
@@ -25,6 +25,10 @@ struct ClipName {
 // For a name below the OpenCLIP model's prefix ("conditioner.embedders.1.model."); nothing for a tensor that
 // the text encoder does not use.
 std::optional<ClipName> open_clip_name(std::string_view name);
+
+// The same for OpenCLIP's picture side, names below "visual."; what the vision encoder does not use is
+// nothing.
+std::optional<ClipName> open_clip_vision_name(std::string_view name);
 
 // For a transformers name: whether the text encoder uses it. It does not use position_ids and logit_scale.
 bool is_clip_weight(std::string_view name);

@@ -13,6 +13,9 @@ constexpr std::size_t kNamesShown = 3;
 std::string reason_of(std::string_view name) {
     if (name.ends_with("position_ids")) return "position indices";
     if (name.ends_with("logit_scale")) return "contrastive training only";
+    for (const std::string_view start : {"text_model.", "text_projection", "token_embedding.", "ln_final.",
+                                         "positional_embedding", "transformer.resblocks."})
+        if (name.starts_with(start)) return "CLIP's text encoder";
     if (name.starts_with("model_ema.")) return "EMA copies";
     if (name.starts_with("denoiser.")) return "noise schedule, computed anew";
     return "unknown";

@@ -6,7 +6,7 @@
 #include "weights/checkpoint.h"
 #include "weights/clip_names.h"
 #include "weights/component_names.h"
-#include "weights/owned_bytes.h"
+#include "weights/open_clip_tensors.h"
 #include "weights/unet_names.h"
 #include "weights/vae_names.h"
 
@@ -26,21 +26,6 @@ std::vector<std::string_view> names_below(const FileTensors& tensors, std::strin
     for (auto at = tensors.lower_bound(prefix); at != tensors.end() && at->first.starts_with(prefix); ++at)
         names.push_back(std::string_view(at->first).substr(prefix.size()));
     return names;
-}
-
-void insert_open_clip(WeightMap& map, const ClipName& name, const FileTensor& tensor) {
-    switch (name.part) {
-        case ClipPart::kWhole:
-            return insert_canonical(map, name.name, tensor);
-        case ClipPart::kQueryKeyValue:
-            return insert_query_key_value(map, name.name, tensor);
-        case ClipPart::kTransposed:
-            if (tensor.view.shape.rank() != 2)
-                fail(ErrorCode::kInvalidModel, "'" + tensor.bytes->path() + "': tensor " +
-                                                   quoted_name(tensor.view.name) + " has shape " +
-                                                   tensor.view.shape.str() + ", expected a matrix");
-            return insert_canonical(map, name.name, transposed_copy(tensor));
-    }
 }
 
 // Routes a file's tensors to the components.

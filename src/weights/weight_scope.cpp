@@ -1,6 +1,5 @@
 #include "weights/weight_scope.h"
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -44,17 +43,9 @@ std::vector<std::string> WeightMap::unused() const {
     return names;
 }
 
-std::string WeightMap::unused_warning() const {
-    constexpr std::size_t kNamed = 5;
-    const auto names = unused();
-    if (names.empty()) return "";
-    std::string text = component_ + ": " + std::to_string(names.size()) + " tensors were not used: ";
-    for (std::size_t i = 0; i < std::min(kNamed, names.size()); ++i) text += (i > 0 ? ", " : "") + names[i];
-    return names.size() > kNamed ? text + ", …" : text;
-}
-
 std::string WeightMap::source() const {
-    return entries_.empty() ? component_ : entries_.begin()->second.bytes->path();
+    if (entries_.empty() || !entries_.begin()->second.bytes) return component_;
+    return entries_.begin()->second.bytes->path();
 }
 
 void WeightMap::took(const Entry& entry) const {
@@ -62,6 +53,15 @@ void WeightMap::took(const Entry& entry) const {
     entry.used = true;
     used_bytes_ += entry.view.bytes();
     if (observer_) observer_(used_bytes_, total_bytes_);
+}
+
+void WeightMap::stand_in(const std::string& canonical, HostView view) {
+    stand_ins_[canonical] = std::move(view);
+}
+
+const HostView* WeightMap::find_stand_in(std::string_view canonical) const {
+    const auto found = stand_ins_.find(canonical);
+    return found == stand_ins_.end() ? nullptr : &found->second;
 }
 
 WeightScope WeightScope::sub(std::string_view name) const {
@@ -97,7 +97,8 @@ HostView WeightScope::get(std::string_view name, const Shape& expected) const {
         fail(ErrorCode::kInvalidModel,
              who + " holds " + std::string(dtype_name(view.dtype)) + ", expected floating-point values");
     map_->took(*entry);
-    return view;
+    const HostView* other = map_->find_stand_in(canonical);
+    return other != nullptr ? *other : view;
 }
 
 HostView WeightScope::get_optional(std::string_view name, const Shape& expected) const {

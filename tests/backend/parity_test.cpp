@@ -79,7 +79,7 @@ TEST_P(BackendParity, Conv2d) {
 
 TEST_P(BackendParity, AttentionOverPackedProjections) {
     for (const auto& [length, heads, size] :
-         {std::tuple{16, 1, 64}, {240, 2, 64}, {77, 2, 64}, {300, 1, 512}}) {
+         {std::tuple{16, 1, 64}, {240, 2, 64}, {77, 2, 64}, {300, 1, 512}, {257, 2, 80}, {257, 1, 104}}) {
         SCOPED_TRACE(length);
         const std::int64_t c = std::int64_t{heads} * size;
         const HostTensor qkv = random({2, length, 3 * c});
@@ -201,6 +201,9 @@ TEST_P(BackendParity, ActivateAndAdd) {
     }
     expect_parity(
         [&](const LoadContext&, const Context& ctx) { return ops::add(ctx, up(ctx, x), up(ctx, y)); });
+    expect_parity([&](const LoadContext&, const Context& ctx) {
+        return ops::add_scaled(ctx, up(ctx, x), up(ctx, y), 0.7F);
+    });
 }
 
 // Far out an activation is 0 or x, never NaN.

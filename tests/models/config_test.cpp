@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "models/clip_config.h"
+#include "models/clip_vision_config.h"
 #include "models/unet_config.h"
 #include "models/vae_config.h"
 
@@ -50,6 +51,53 @@ TEST(ClipConfig, TakesTheActivationFromJsonAndRefusesOthers) {
     EXPECT_NE(refusal([&] { check_against_json(config, R"({"hidden_act": "relu"})"); }).find("relu"),
               std::string::npos);
     EXPECT_NE(refusal([&] { check_against_json(config, "[]"); }).find("JSON"), std::string::npos);
+}
+
+WeightMap vision_encoder(std::int64_t width, std::int64_t inner, int layers, std::int64_t projection) {
+    WeightMap map("image_encoder");
+    put(map, "vision_model.embeddings.patch_embedding.weight", {width, 3, 14, 14});
+    put(map, "vision_model.embeddings.position_embedding.weight", {257, width});
+    put(map, "visual_projection.weight", {projection, width});
+    for (int i = 0; i < layers; ++i)
+        put(map, "vision_model.encoder.layers." + std::to_string(i) + ".mlp.fc1.weight", {inner, width});
+    return map;
+}
+
+TEST(ClipVisionConfig, KnowsTheEncodersOfIpAdapters) {
+    const auto huge = detect_clip_vision_config(vision_encoder(1280, 5120, 32, 1024));  // ViT-H/14
+    EXPECT_EQ(huge.layers, 32);
+    EXPECT_EQ(huge.heads, 16);
+    EXPECT_EQ(huge.image_size, 224);
+    EXPECT_EQ(huge.tokens(), 257);
+    EXPECT_EQ(huge.activation, Activation::kGelu);
+    EXPECT_NO_THROW(check_against_json(huge, R"({"hidden_act": "gelu", "hidden_size": 1280, "image_size": 224,
+        "intermediate_size": 5120, "layer_norm_eps": 1e-05, "num_attention_heads": 16, "num_channels": 3,
+        "num_hidden_layers": 32, "patch_size": 14, "projection_dim": 1024})"));
+    const auto giant = detect_clip_vision_config(vision_encoder(1664, 8192, 48, 1280));  // ViT-bigG/14
+    EXPECT_EQ(giant.heads, 16);
+    EXPECT_EQ(giant.projection_dim, 1280);
+    const auto large = detect_clip_vision_config(vision_encoder(1024, 4096, 24, 768));  // OpenAI's ViT-L/14
+    EXPECT_EQ(large.heads, 16);
+    EXPECT_EQ(large.activation, Activation::kQuickGelu);
+}
+
+TEST(ClipVisionConfig, RefusesWhatDiffersOrDoesNotFit) {
+    const ClipVisionConfig config;
+    EXPECT_EQ(check_against_json(config, R"({"num_attention_heads": 20, "hidden_act": "quick_gelu"})").heads,
+              20);
+    for (const char* json :
+         {R"({"num_attention_heads": 7})", R"({"num_attention_heads": 0})",
+          R"({"num_attention_heads": "16"})", R"({"hidden_act": "relu"})", R"({"image_size": 336})",
+          R"({"patch_size": 16})", R"({"projection_dim": 1280})"}) {
+        const std::string text(json);
+        const std::string key = text.substr(2, text.find('"', 2) - 2);
+        EXPECT_NE(refusal([&] { check_against_json(config, json); }).find(key), std::string::npos) << json;
+    }
+    EXPECT_NE(refusal([] { detect_clip_vision_config(WeightMap("image_encoder")); }).find("patch_embedding"),
+              std::string::npos);
+    EXPECT_NE(
+        refusal([] { detect_clip_vision_config(vision_encoder(1280, 5120, 1, 1024)); }).find("1 layers"),
+        std::string::npos);
 }
 
 TEST(UNetConfig, RefusesWhatIsNoUNetNamingTheTensor) {

@@ -45,6 +45,7 @@ TEST_F(Ops, RefuseShapesThatDoNotFit) {
     expect_refused([&] { ops::linear(ctx(), zeros({2, 8}), w, zeros({2, 5})); }, "[2, 5]");
     expect_refused([&] { ops::linear(ctx(), Tensor(), w); }, "undefined");
     expect_refused([&] { ops::add(ctx(), zeros({2, 3}), zeros({3, 2})); }, "[3, 2]");
+    expect_refused([&] { ops::add_scaled(ctx(), zeros({2, 3}), zeros({3, 2}), 1.F); }, "[3, 2]");
     expect_refused(
         [&] {
             ops::concat_channels(ctx(), zeros({1, 2, 2, 3}), zeros({1, 2, 1, 3}));

@@ -32,6 +32,7 @@ bool seen_by_refiner(const std::string& name, std::int64_t column) {
 }  // namespace
 
 void write_tensors(const fs::path& path, const PlainTensors& tensors) {
+    fs::create_directories(path.parent_path());
     nlohmann::json header;
     std::size_t at = 0;
     for (const auto& [name, tensor] : tensors) {

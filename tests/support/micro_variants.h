@@ -26,6 +26,9 @@ enum class MicroKind { kBase, kRefiner };
 void write_micro_variant(const std::filesystem::path& folder, const PlainTensors& unet,
                          MicroKind kind = MicroKind::kBase);
 
+// A safetensors file, the folders above it made.
+void write_tensors(const std::filesystem::path& path, const PlainTensors& tensors);
+
 // Replaces a component's weights in such a folder: "vae", "unet".
 void replace_component(const std::filesystem::path& folder, const std::string& component,
                        const PlainTensors& tensors);

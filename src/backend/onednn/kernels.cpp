@@ -97,6 +97,13 @@ void add_impl(const T* a, const T* b, T* y, std::int64_t count) {
 }
 
 template <class T>
+void add_scaled_impl(const T* a, const T* b, float factor, T* y, std::int64_t count) {
+    const auto f = hn::Set(DF(), factor);
+    for (std::int64_t i = 0; i < count; i += lanes())
+        store_some(hn::MulAdd(load_some(b + i, count - i), f, load_some(a + i, count - i)), y + i, count - i);
+}
+
+template <class T>
 void silu_impl(float alpha, const T* x, T* y, std::int64_t count) {
     const DF d;
     for (std::int64_t i = 0; i < count; i += lanes()) {
@@ -233,6 +240,12 @@ void add_f32(const float* a, const float* b, float* y, std::int64_t n) {
 void add_bf16(const bf16_bits* a, const bf16_bits* b, bf16_bits* y, std::int64_t n) {
     add_impl(a, b, y, n);
 }
+void add_scaled_f32(const float* a, const float* b, float f, float* y, std::int64_t n) {
+    add_scaled_impl(a, b, f, y, n);
+}
+void add_scaled_bf16(const bf16_bits* a, const bf16_bits* b, float f, bf16_bits* y, std::int64_t n) {
+    add_scaled_impl(a, b, f, y, n);
+}
 void silu_f32(float alpha, const float* x, float* y, std::int64_t n) {
     silu_impl(alpha, x, y, n);
 }
@@ -292,6 +305,8 @@ namespace {
 
 HWY_EXPORT(add_f32);
 HWY_EXPORT(add_bf16);
+HWY_EXPORT(add_scaled_f32);
+HWY_EXPORT(add_scaled_bf16);
 HWY_EXPORT(silu_f32);
 HWY_EXPORT(silu_bf16);
 HWY_EXPORT(layer_norm_f32);
@@ -373,6 +388,13 @@ void add(const float* a, const float* b, float* y, std::int64_t count) {
 }
 void add(const bf16_bits* a, const bf16_bits* b, bf16_bits* y, std::int64_t count) {
     HWY_DYNAMIC_DISPATCH(add_bf16)(a, b, y, count);
+}
+
+void add_scaled(const float* a, const float* b, float factor, float* y, std::int64_t count) {
+    HWY_DYNAMIC_DISPATCH(add_scaled_f32)(a, b, factor, y, count);
+}
+void add_scaled(const bf16_bits* a, const bf16_bits* b, float factor, bf16_bits* y, std::int64_t count) {
+    HWY_DYNAMIC_DISPATCH(add_scaled_bf16)(a, b, factor, y, count);
 }
 
 void eltwise(EltwiseKind kind, const float* x, float* y, std::int64_t count) {

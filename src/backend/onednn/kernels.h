@@ -22,6 +22,10 @@ void convert(const std::byte* source, DType dtype, bf16_bits* target, std::int64
 void add(const float* a, const float* b, float* y, std::int64_t count);
 void add(const bf16_bits* a, const bf16_bits* b, bf16_bits* y, std::int64_t count);
 
+// y = a + factor * b
+void add_scaled(const float* a, const float* b, float factor, float* y, std::int64_t count);
+void add_scaled(const bf16_bits* a, const bf16_bits* b, float factor, bf16_bits* y, std::int64_t count);
+
 void eltwise(EltwiseKind kind, const float* x, float* y, std::int64_t count);
 void eltwise(EltwiseKind kind, const bf16_bits* x, bf16_bits* y, std::int64_t count);
 

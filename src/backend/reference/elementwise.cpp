@@ -150,6 +150,16 @@ Tensor add(const Tensor& a, const Tensor& b) {
     return y;
 }
 
+Tensor add_scaled(const Tensor& a, const Tensor& b, float factor) {
+    Tensor y = make_host_tensor(a.shape(), DType::kF32);
+    const std::int64_t channels = a.dim(-1);
+    for (std::int64_t i = 0; i < a.shape().numel(); ++i) {
+        y.data<float>()[i] =
+            row_of(a, i / channels)[i % channels] + factor * row_of(b, i / channels)[i % channels];
+    }
+    return y;
+}
+
 Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) {
     Tensor y = make_host_tensor(x.shape(), DType::kF32);
     for (std::int64_t i = 0; i < x.shape().numel(); ++i)

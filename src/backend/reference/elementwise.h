@@ -19,6 +19,7 @@ Tensor group_norm_by(const Tensor& x, const Tensor& gamma, const Tensor& beta, c
 Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps);
 Tensor activate(const Tensor& x, Activation activation);
 Tensor add(const Tensor& a, const Tensor& b);
+Tensor add_scaled(const Tensor& a, const Tensor& b, float factor);
 Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor);
 Tensor scale_low_frequencies(const Tensor& x, float factor);
 Tensor concat_batch(const Tensor& a, const Tensor& b);

@@ -4,6 +4,7 @@
 
 #include "backend/reference/attention.h"
 #include "backend/reference/elementwise.h"
+#include "backend/reference/host_values.h"
 #include "backend/reference/products.h"
 #include "core/error.h"
 
@@ -60,6 +61,14 @@ class ReferenceBackend final : public Backend {
         return reference::prepare_conv2d(source);
     }
 
+    void widen(const HostView& view, std::span<float> values) override {
+        std::ranges::copy(reference::load_values(view), values.begin());
+    }
+    void add_product(std::span<float> target, std::span<const float> a, std::span<const float> b,
+                     std::int64_t k, float scale) override {
+        reference::add_product(target, a, b, k, scale);
+    }
+
     Tensor linear(const Tensor& x, const PreparedWeight& weight, Activation activation,
                   const Tensor& residual) override {
         return reference::linear(x, own<reference::LinearWeight>(weight), activation, residual);
@@ -92,6 +101,9 @@ class ReferenceBackend final : public Backend {
         return reference::activate(x, activation);
     }
     Tensor add(const Tensor& a, const Tensor& b) override { return reference::add(a, b); }
+    Tensor add_scaled(const Tensor& a, const Tensor& b, float factor) override {
+        return reference::add_scaled(a, b, factor);
+    }
     Tensor scale_channels(const Tensor& x, std::int64_t channels, float factor) override {
         return reference::scale_channels(x, channels, factor);
     }
