@@ -78,12 +78,13 @@ Tensor ControlNetModel::TransformerLayer::forward(const Context& ctx, const Tens
 
 ControlNetModel::Union::Union(const LoadContext& load, const WeightMap& weights,
                               const ControlNetConfig& config)
-    : task_embedding(to_f32(WeightScope(weights).get(
-          "task_embedding", {config.control_types, config.transformer_channels}))),
+    : task_embedding(to_f32(
+          WeightScope(weights).get("task_embedding", {config.control_types, config.transformer_channels}))),
       spatial_ch_projs(load, WeightScope(weights).sub("spatial_ch_projs"), config.transformer_channels,
                        config.encoder.block_out_channels.front()),
       control_add_embedding(load, WeightScope(weights).sub("control_add_embedding"),
-                            config.control_types * config.encoder.time_id_dim, config.encoder.time_embed_dim) {
+                            config.control_types * config.encoder.time_id_dim,
+                            config.encoder.time_embed_dim) {
     for (int i = 0; i < config.transformer_layers; ++i)
         layers.emplace_back(load, WeightScope(weights).sub("transformer_layes", i), config);
 }
@@ -141,8 +142,8 @@ HintFeatures ControlNetModel::embed_hint(const Context& ctx, const Tensor& hint,
     return embedded;
 }
 
-// A bias for each channel of what the hints add up to, [N, C0]: the condition transformer sees the mean of every
-// hint, told by its task's embedding, and that of the sample.
+// A bias for each channel of what the hints add up to, [N, C0]: the condition transformer sees the mean of
+// every hint, told by its task's embedding, and that of the sample.
 Tensor ControlNetModel::weigh_hints(const Context& ctx, const Tensor& sample,
                                     std::span<const HintFeatures> hints) const {
     const std::int64_t batch = sample.dim(0);
@@ -159,7 +160,7 @@ Tensor ControlNetModel::weigh_hints(const Context& ctx, const Tensor& sample,
     }
     const auto count = static_cast<std::int64_t>(hints.size());
     Tensor x = ops::upload(ctx, tokens, {batch, count + 1, channels});
-    for (const auto& layer : union_->layers) x = layer.forward(ctx, x);      // [N, hints + 1, C0]
+    for (const auto& layer : union_->layers) x = layer.forward(ctx, x);  // [N, hints + 1, C0]
     const auto all = ops::download(ctx, union_->spatial_ch_projs.forward(ctx, x));
     std::vector<float> sums(static_cast<std::size_t>(batch * channels), 0.F);
     for (std::int64_t n = 0; n < batch; ++n)

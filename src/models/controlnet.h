@@ -2,8 +2,8 @@
 // middle block. Also ControlNetUnionModel, which is told which types of control its pictures are.
 //
 // Zhang et al., "Adding Conditional Control to Text-to-Image Diffusion Models", 2023; Qi Xin, ControlNet++
-// (Union), 2024. Structure and names follow diffusers' controlnet.py and controlnet_union.py. The network keeps
-// no state: what depends on the prompt or the picture alone is computed once and owned by the caller.
+// (Union), 2024. Structure and names follow diffusers' controlnet.py and controlnet_union.py. The network
+// keeps no state: what depends on the prompt or the picture alone is computed once and owned by the caller.
 #pragma once
 
 #include <optional>
@@ -37,8 +37,8 @@ class ControlNetModel {
                                           std::span<const float> time_ids, std::span<const int> types) const;
     // hint [1, 8 h, 8 w, 3], 0..1. REQUIRES: 0 <= type < control_types, for a union.
     HintFeatures embed_hint(const Context& ctx, const Tensor& hint, int type = 0) const;
-    // latent [N, h, w, 4], one timestep for each entry -> residuals, not weighed, in the context's element type.
-    // REQUIRES: one hint, or at least one for a union.
+    // latent [N, h, w, 4], one timestep for each entry -> residuals, not weighed, in the context's element
+    // type. REQUIRES: one hint, or at least one for a union.
     ControlResiduals forward(const Context& ctx, const Tensor& latent, std::span<const HintFeatures> hints,
                              std::span<const float> timesteps, const UNetConditioning& conditioning) const;
 

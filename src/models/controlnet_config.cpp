@@ -35,10 +35,9 @@ void detect_union(const WeightMap& weights, ControlNetConfig& config) {
     constexpr std::int64_t kMostTypes = 64;
     if (tasks[0] < 1 || tasks[0] > kMostTypes || tasks[1] % config.transformer_heads != 0 ||
         tasks[1] != config.encoder.block_out_channels.front())
-        fail(ErrorCode::kInvalidModel, weights.component() + ": task_embedding has shape " + tasks.str() +
-                                           ", expected a row of " +
-                                           std::to_string(config.encoder.block_out_channels.front()) +
-                                           " for each type of control");
+        fail(ErrorCode::kInvalidModel,
+             weights.component() + ": task_embedding has shape " + tasks.str() + ", expected a row of " +
+                 std::to_string(config.encoder.block_out_channels.front()) + " for each type of control");
     config.control_types = static_cast<int>(tasks[0]);
     config.transformer_channels = tasks[1];
     config.transformer_layers = count_of(weights, "transformer_layes.", ".ln_1.weight");

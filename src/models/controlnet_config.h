@@ -11,8 +11,8 @@
 namespace sdxl {
 
 struct ControlNetConfig {
-    UNetConfig encoder;               // the half of a UNet that it is a copy of
-    std::int64_t hint_channels = 3;   // of the control picture
+    UNetConfig encoder;              // the half of a UNet that it is a copy of
+    std::int64_t hint_channels = 3;  // of the control picture
     std::vector<std::int64_t> hint_block_channels{16, 32, 96, 256};  // of its embedding, each half as large
     // Of a ControlNet-Union: how many types of control it knows, and its condition transformer.
     int control_types = 0;
@@ -23,8 +23,8 @@ struct ControlNetConfig {
     bool is_union() const { return control_types > 0; }
 };
 
-// Fails with kInvalidModel if the tensors are no ControlNet for SDXL, or one whose pictures are not a multiple
-// of 8 as large as its latents.
+// Fails with kInvalidModel if the tensors are no ControlNet for SDXL, or one whose pictures are not a
+// multiple of 8 as large as its latents.
 ControlNetConfig detect_controlnet_config(const WeightMap& weights);
 
 // Fails with kInvalidModel, saying which option differs or is not supported.

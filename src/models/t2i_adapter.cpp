@@ -19,8 +19,8 @@ std::string level_name(int level) {
     return "body." + std::to_string(level) + ".";
 }
 
-// torch's AvgPool2d(2, ceil_mode=True): the mean of what lies inside. x [1, H, W, C] -> [1, ceil(H / 2), ...].
-// On the host: it runs once a generation, on a small picture.
+// torch's AvgPool2d(2, ceil_mode=True): the mean of what lies inside. x [1, H, W, C] -> [1, ceil(H / 2),
+// ...]. On the host: it runs once a generation, on a small picture.
 Tensor mean_of_four(const Context& ctx, const Tensor& x) {
     const std::int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3);
     const std::int64_t rows = (height + 1) / 2, columns = (width + 1) / 2;
@@ -35,7 +35,8 @@ Tensor mean_of_four(const Context& ctx, const Tensor& x) {
                 means[static_cast<std::size_t>(place * channels + c)] +=
                     values[static_cast<std::size_t>((row * width + column) * channels + c)];
         }
-    for (std::size_t i = 0; i < means.size(); ++i) means[i] /= weights[i / static_cast<std::size_t>(channels)];
+    for (std::size_t i = 0; i < means.size(); ++i)
+        means[i] /= weights[i / static_cast<std::size_t>(channels)];
     return ops::upload(ctx, means, {1, rows, columns, channels});
 }
 
@@ -56,8 +57,7 @@ T2IAdapterConfig detect_t2i_adapter_config(const WeightMap& weights) {
     config.channels.clear();
     const int levels = count_of(weights, "body.", ".resnets.0.block1.weight");
     for (int i = 0; i < levels; ++i)
-        config.channels.push_back(
-            shape_at(weights, level_name(i) + "resnets.0.block1.weight", 4, kKind)[0]);
+        config.channels.push_back(shape_at(weights, level_name(i) + "resnets.0.block1.weight", 4, kKind)[0]);
     config.resnets_per_level = count_of(weights, "body.0.resnets.", ".block1.weight");
     const bool fits = (config.picture_channels == 1 || config.picture_channels == 3) &&
                       in[1] == config.picture_channels * T2IAdapter::kUnshuffle * T2IAdapter::kUnshuffle;
@@ -79,8 +79,8 @@ void check_against_json(const T2IAdapterConfig& config, std::string_view json) {
 
 T2IAdapter::T2IAdapter(const LoadContext& load, const WeightMap& weights, const T2IAdapterConfig& config)
     : config_(config),
-      conv_in_(load, WeightScope(weights).sub("conv_in"),
-               config.picture_channels * kUnshuffle * kUnshuffle, config.channels.front()) {
+      conv_in_(load, WeightScope(weights).sub("conv_in"), config.picture_channels * kUnshuffle * kUnshuffle,
+               config.channels.front()) {
     std::int64_t before = config.channels.front();
     for (int i = 0; i < kLevels; ++i) {
         const WeightScope scope = WeightScope(weights).sub("body", i);
@@ -91,15 +91,14 @@ T2IAdapter::T2IAdapter(const LoadContext& load, const WeightMap& weights, const 
             level.down_opt.emplace(load, scope.sub("down_opt").sub("op"), before, before,
                                    nn::Conv2dOptions{.stride = 2});
         if (channels != before)
-            level.in_conv.emplace(
-                load, scope.sub("in_conv"), before, channels,
-                kernel_of(shape_at(weights, level_name(i) + "in_conv.weight", 4, kKind)));
+            level.in_conv.emplace(load, scope.sub("in_conv"), before, channels,
+                                  kernel_of(shape_at(weights, level_name(i) + "in_conv.weight", 4, kKind)));
         for (int j = 0; j < config.resnets_per_level; ++j) {
             const WeightScope resnet = scope.sub("resnets", j);
             const Shape& second = shape_at(weights, resnet.path("block2.weight"), 4, kKind);
-            level.resnets.push_back({nn::Conv2d(load, resnet.sub("block1"), channels, channels),
-                                     nn::Conv2d(load, resnet.sub("block2"), channels, channels,
-                                                kernel_of(second))});
+            level.resnets.push_back(
+                {nn::Conv2d(load, resnet.sub("block1"), channels, channels),
+                 nn::Conv2d(load, resnet.sub("block2"), channels, channels, kernel_of(second))});
         }
         body_.push_back(std::move(level));
         before = channels;

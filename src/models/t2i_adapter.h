@@ -1,8 +1,8 @@
-// T2IAdapter for SDXL: from a control picture to states that are added inside the UNet's down blocks and behind
-// its middle block. They do not depend on the step.
+// T2IAdapter for SDXL: from a control picture to states that are added inside the UNet's down blocks and
+// behind its middle block. They do not depend on the step.
 //
-// Mou et al., "T2I-Adapter: Learning Adapters to Dig out More Controllable Ability for Text-to-Image Diffusion
-// Models", 2023; structure and names follow FullAdapterXL in diffusers' adapter.py.
+// Mou et al., "T2I-Adapter: Learning Adapters to Dig out More Controllable Ability for Text-to-Image
+// Diffusion Models", 2023; structure and names follow FullAdapterXL in diffusers' adapter.py.
 #pragma once
 
 #include <cstdint>

@@ -47,7 +47,7 @@ UNetConditioning UNet2DConditionModel::prepare_conditioning(const Context& ctx, 
                                        ", pooled " + pooled.shape().str());
     UNetConditioning conditioning;
     conditioning.add_embedding = embeddings_.embed_sizes(ctx, pooled, time_ids);  // [N, time_embed_dim]
-    const Tensor tokens = ops::cast(ctx, context, ctx.compute);                  // [N, Lk, D]
+    const Tensor tokens = ops::cast(ctx, context, ctx.compute);                   // [N, Lk, D]
     for (const auto& block : down_blocks_) block.project_context(ctx, tokens, conditioning.kv);
     mid_block_.project_context(ctx, tokens, conditioning.kv);
     for (const auto& block : up_blocks_) block.project_context(ctx, tokens, conditioning.kv);

@@ -25,11 +25,11 @@ struct UNetConditioning {
     std::vector<std::vector<Tensor>> images;
 };
 
-// What control models add to a pass, summed over them and weighed; empty: nothing. In the context's element type,
-// for every entry of the batch.
+// What control models add to a pass, summed over them and weighed; empty: nothing. In the context's element
+// type, for every entry of the batch.
 struct ControlResiduals {
-    std::vector<Tensor> down;  // of ControlNets, one for each skip connection, conv_in's first
-    Tensor mid;                // of ControlNets, for the middle block's output; may be undefined
+    std::vector<Tensor> down;     // of ControlNets, one for each skip connection, conv_in's first
+    Tensor mid;                   // of ControlNets, for the middle block's output; may be undefined
     std::vector<Tensor> adapter;  // of T2I-Adapters: a state for each down block, and one for the middle
 };
 

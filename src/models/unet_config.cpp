@@ -18,8 +18,8 @@ std::string block(const char* side, std::size_t index) {
 int depth_of(const WeightMap& weights, const std::string& prefix) {
     const int depth = count_of(weights, prefix + "attentions.0.transformer_blocks.", ".norm1.weight");
     if (depth == 0 && weights.find(prefix + "attentions.0.norm.weight") != nullptr)
-        fail(ErrorCode::kInvalidModel, weights.component() + ": " + prefix +
-                                           "attentions.0 has no transformer blocks: not " + kKind);
+        fail(ErrorCode::kInvalidModel,
+             weights.component() + ": " + prefix + "attentions.0 has no transformer blocks: not " + kKind);
     return depth;
 }
 
@@ -57,8 +57,7 @@ void check_channels(const WeightMap& weights, const UNetConfig& config) {
         const std::int64_t channels = config.block_out_channels[i];
         const bool heads_fit = config.down_depths[i] == 0 || channels % config.head_size == 0;
         if (channels % config.norm_groups != 0 || !heads_fit) {
-            fail(ErrorCode::kInvalidModel, weights.component() + ": a block has " +
-                                               std::to_string(channels) +
+            fail(ErrorCode::kInvalidModel, weights.component() + ": a block has " + std::to_string(channels) +
                                                " channels, which groups of 32 or heads of 64 do not divide");
         }
     }

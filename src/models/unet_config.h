@@ -37,8 +37,8 @@ struct UNetConfig {
 // Fails with kInvalidModel if the tensors are no UNet of SDXL.
 UNetConfig detect_unet_config(const WeightMap& weights);
 
-// The same for the half of a UNet that a ControlNet is a copy of: up_depths is empty, and the middle block may
-// be without attention (mid_depth 0).
+// The same for the half of a UNet that a ControlNet is a copy of: up_depths is empty, and the middle block
+// may be without attention (mid_depth 0).
 UNetConfig detect_encoder_config(const WeightMap& weights);
 
 // Fails with kInvalidModel, saying which option differs or is not supported. `component` is for messages.

@@ -1,5 +1,5 @@
-// What a UNet knows besides latents and prompt: the timestep, the pooled prompt and the time ids. A ControlNet
-// has its own copy.
+// What a UNet knows besides latents and prompt: the timestep, the pooled prompt and the time ids. A
+// ControlNet has its own copy.
 #pragma once
 
 #include <optional>

@@ -31,7 +31,8 @@ void require_fits(const ControlModel& control, const SdxlModel& model) {
         return;
     }
     const UNetConfig& own = control.controlnet()->config().encoder;
-    const bool blind = own.mid_depth == 0 && std::ranges::all_of(own.down_depths, [](int d) { return d == 0; });
+    const bool blind =
+        own.mid_depth == 0 && std::ranges::all_of(own.down_depths, [](int d) { return d == 0; });
     const bool takes_prompt = own.cross_attention_dim == unet.cross_attention_dim || blind;
     if (own.block_out_channels != unet.block_out_channels || own.layers_per_block != unet.layers_per_block ||
         !takes_prompt || own.pooled_dim != unet.pooled_dim || own.time_id_count != unet.time_id_count ||
@@ -48,8 +49,8 @@ void require_sense(const ControlUse& use, int width, int height) {
         fail(ErrorCode::kInvalidRequest, who(model) + " has no guess mode: leave it out");
     const int types = net != nullptr ? net->config().control_types : 0;
     if (use.hints.empty() || (types == 0 && use.hints.size() > 1))
-        fail(ErrorCode::kInvalidRequest, who(model) + " takes one control picture, found " +
-                                             std::to_string(use.hints.size()));
+        fail(ErrorCode::kInvalidRequest,
+             who(model) + " takes one control picture, found " + std::to_string(use.hints.size()));
     for (const ControlHint& hint : use.hints) {
         if (hint.type < 0 || hint.type >= std::max(1, types))
             fail(ErrorCode::kInvalidRequest, who(model) + " does not know control type " +
@@ -77,8 +78,8 @@ Tensor scaled(const Context& ctx, const Tensor& x, float factor) {
     return factor == 1.F ? x : ops::scale_channels(ctx, x, x.dim(-1), factor);
 }
 
-// From the entries that the ControlNet saw to those of the call: zeros for a negative half that it did not see,
-// the prompt's for the perturbed part. [n, h, w, C] -> [entries, h, w, C]
+// From the entries that the ControlNet saw to those of the call: zeros for a negative half that it did not
+// see, the prompt's for the perturbed part. [n, h, w, C] -> [entries, h, w, C]
 Tensor spread(const Context& ctx, const Tensor& x, const ControlledCall& call, bool negative_seen) {
     const Shape tokens{x.dim(0), x.dim(1) * x.dim(2), x.dim(3)};
     Tensor all = x.reshape(tokens);
@@ -147,9 +148,9 @@ void Control::add_residuals(ControlResiduals& sum, const Context& ctx, const Con
     const std::int64_t entries = static_cast<std::int64_t>(parts.count()) * call.pictures;
     const std::int64_t first = call.parts.negative && !parts.negative ? call.pictures : 0;
     const std::vector<float> timesteps(static_cast<std::size_t>(entries), call.timestep);
-    ControlResiduals own_sum = use_.model->controlnet()->forward(
-        own, call.latent.slice(first, entries), hints_, timesteps,
-        condition(own, conditioning, parts, call.pictures));
+    ControlResiduals own_sum =
+        use_.model->controlnet()->forward(own, call.latent.slice(first, entries), hints_, timesteps,
+                                          condition(own, conditioning, parts, call.pictures));
     const std::size_t count = own_sum.down.size() + 1;
     const auto weighed = [&](const Tensor& x, std::size_t index) {
         const auto weight = static_cast<float>(use_.weight);

@@ -1,8 +1,8 @@
-// Control: one control model at work in one request, from its control pictures to what it adds to a pass through
-// the UNet.
+// Control: one control model at work in one request, from its control pictures to what it adds to a pass
+// through the UNet.
 //
-// A control picture is embedded once, in the first step that it takes part in. Belongs to one Conditioning: what
-// the control model makes of the prompts is kept. Used by one thread at a time. Errors: Failure.
+// A control picture is embedded once, in the first step that it takes part in. Belongs to one Conditioning:
+// what the control model makes of the prompts is kept. Used by one thread at a time. Errors: Failure.
 #pragma once
 
 #include <map>
@@ -31,8 +31,8 @@ struct ControlUse {
     // The part of the calls, from the first that is made to the schedule's end, in which it takes part.
     double start = 0;
     double end = 1;
-    // A ControlNet works for the prompt alone, not for the negative one, and weaker in the outer blocks (Zhang
-    // et al. 2023, section 3.4).
+    // A ControlNet works for the prompt alone, not for the negative one, and weaker in the outer blocks
+    // (Zhang et al. 2023, section 3.4).
     bool guess_mode = false;
 };
 
@@ -46,9 +46,9 @@ struct ControlledCall {
 
 class Control {
   public:
-    // For pictures of this size. Fails with kInvalidRequest if the use makes no sense (a type that the union does
-    // not know, guess mode of a T2I-Adapter), kInvalidModel if the control model was made for another network
-    // than `model`'s UNet.
+    // For pictures of this size. Fails with kInvalidRequest if the use makes no sense (a type that the union
+    // does not know, guess mode of a T2I-Adapter), kInvalidModel if the control model was made for another
+    // network than `model`'s UNet.
     Control(const SdxlModel& model, ControlUse use, int width, int height);
 
     const ControlUse& use() const { return use_; }
@@ -69,8 +69,8 @@ class Control {
                                       int pictures);
 
     ControlUse use_;
-    std::vector<HintFeatures> hints_;                           // of a ControlNet, once they are made
-    std::vector<Tensor> states_;                                // of a T2I-Adapter, weighed, once they are made
+    std::vector<HintFeatures> hints_;  // of a ControlNet, once they are made
+    std::vector<Tensor> states_;       // of a T2I-Adapter, weighed, once they are made
     std::map<std::pair<bool, int>, UNetConditioning> prompts_;  // by negative half and pictures
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "ops/ops.h"
+#include "pipeline/unused_weights.h"
 #include "weights/control_lora.h"
 #include "weights/finite_check.h"
 
@@ -37,8 +38,7 @@ std::vector<float> transposed(std::span<const float> values, std::size_t rank, s
 
 // The backend's product in float32: x W^T with the rows of `up` as x and `down` transposed as W.
 MatrixProduct product_of(Backend& backend) {
-    return [&backend](std::span<const float> up, std::span<const float> down,
-                      const ProductExtents& extents) {
+    return [&backend](std::span<const float> up, std::span<const float> down, const ProductExtents& extents) {
         const Context ctx{backend, DType::kF32};
         const auto weight = transposed(down, static_cast<std::size_t>(extents.rank),
                                        static_cast<std::size_t>(extents.columns));
@@ -50,27 +50,17 @@ MatrixProduct product_of(Backend& backend) {
     };
 }
 
-void warn_unused(const WeightMap& weights, std::vector<std::string>& warnings) {
-    const auto unused = weights.unused();
-    if (unused.empty()) return;
-    constexpr std::size_t kNamed = 5;
-    std::string text =
-        weights.component() + ": " + std::to_string(unused.size()) + " tensors were not used: ";
-    for (std::size_t i = 0; i < std::min(kNamed, unused.size()); ++i) text += (i > 0 ? ", " : "") + unused[i];
-    warnings.push_back(text + (unused.size() > kNamed ? ", …" : ""));
-}
-
 struct UnionType {
     std::string_view name;
     int type;
 };
 // Each number's first name stands before its others.
 constexpr std::array<UnionType, 22> kUnionTypes{{
-    {"openpose", 0},  {"pose", 0},     {"dwpose", 0},       {"depth", 1},     {"hed", 2},
-    {"softedge", 2},  {"pidi", 2},     {"pidinet", 2},      {"scribble", 2},  {"ted", 2},
-    {"teed", 2},      {"canny", 3},    {"lineart", 3},      {"animelineart", 3}, {"mlsd", 3},
-    {"normal", 4},    {"segment", 5},  {"seg", 5},          {"segmentation", 5}, {"tile", 6},
-    {"repaint", 7},   {"inpaint", 7},
+    {"openpose", 0}, {"pose", 0},    {"dwpose", 0},  {"depth", 1},        {"hed", 2},
+    {"softedge", 2}, {"pidi", 2},    {"pidinet", 2}, {"scribble", 2},     {"ted", 2},
+    {"teed", 2},     {"canny", 3},   {"lineart", 3}, {"animelineart", 3}, {"mlsd", 3},
+    {"normal", 4},   {"segment", 5}, {"seg", 5},     {"segmentation", 5}, {"tile", 6},
+    {"repaint", 7},  {"inpaint", 7},
 }};
 
 }  // namespace
@@ -90,8 +80,9 @@ std::shared_ptr<const ControlModel> load_control_model(const std::filesystem::pa
     if (file.kind == ControlKind::kControlLora) {
         if (base_unet == nullptr)
             fail(ErrorCode::kInvalidRequest,
-                 "'" + path.string() + "' is a control-LoRA, which is nothing without the base model that it "
-                 "changes: name a model beside it");
+                 "'" + path.string() +
+                     "' is a control-LoRA, which is nothing without the base model that it "
+                     "changes: name a model beside it");
         const DType stored = compute == DType::kBF16 ? DType::kBF16 : DType::kF32;
         merge_control_lora(file, *base_unet, product_of(backend), stored, cancel);
     }

@@ -43,18 +43,18 @@ class ControlModel {
 };
 
 // Reads a control model's file or folder and packs its weights. `base_unet` is the UNet of the model that it
-// will be used with (Checkpoint::unet: headers alone are read to have it), which a control-LoRA is merged with
-// and others ignore; null where there is none. `warnings` gets what the file holds that is not used. Fails with
-// kNotFound, kUnsupported, kInvalidModel (also for weights that are not numbers), kInvalidRequest (a
-// control-LoRA without a base), kCancelled or kDeadlineExceeded.
+// will be used with (Checkpoint::unet: headers alone are read to have it), which a control-LoRA is merged
+// with and others ignore; null where there is none. `warnings` gets what the file holds that is not used.
+// Fails with kNotFound, kUnsupported, kInvalidModel (also for weights that are not numbers), kInvalidRequest
+// (a control-LoRA without a base), kCancelled or kDeadlineExceeded.
 std::shared_ptr<const ControlModel> load_control_model(const std::filesystem::path& path,
                                                        const WeightMap* base_unet, Backend& backend,
                                                        DType compute, const CancelToken& cancel,
                                                        std::vector<std::string>& warnings);
 
 // The types of control that published unions know, by the number that the network gives them: "openpose",
-// "depth", "hed" (also "softedge", "scribble", ...), "canny" (also "lineart", "mlsd", ...), "normal", "segment",
-// and of ProMax "tile" and "repaint" (also "inpaint"). Upper case and '_' or '-' do not matter.
+// "depth", "hed" (also "softedge", "scribble", ...), "canny" (also "lineart", "mlsd", ...), "normal",
+// "segment", and of ProMax "tile" and "repaint" (also "inpaint"). Upper case and '_' or '-' do not matter.
 std::optional<int> union_type_of(std::string_view name);
 // The first name of each, in order of their numbers.
 std::vector<std::string_view> union_type_names();

@@ -145,8 +145,8 @@ std::vector<float> SdxlGeneration::model_input(bool with_mask) const {
     return ops::nchw_to_nhwc(input, {1, channels, latents_.height, latents_.width});
 }
 
-// Control models see the latents alone, also beside a UNet that takes more. Their part of the schedule counts from
-// the first call that is made, as in diffusers' image-to-image pipelines.
+// Control models see the latents alone, also beside a UNet that takes more. Their part of the schedule counts
+// from the first call that is made, as in diffusers' image-to-image pipelines.
 ControlResiduals SdxlGeneration::control(const Context& ctx, const Conditioning& conditioning,
                                          std::span<SdxlGeneration* const> generations,
                                          std::span<Control> controls) {
@@ -158,9 +158,9 @@ ControlResiduals SdxlGeneration::control(const Context& ctx, const Conditioning&
         return {};
     ControlledCall call{{}, first.timestep(), first.parts(), static_cast<int>(generations.size())};
     const std::vector<float> batch = batch_of(generations, call.parts, /*with_mask=*/false);
-    call.latent =
-        ops::upload(ctx, batch, {static_cast<std::int64_t>(call.parts.count()) * call.pictures,
-                                 first.latents_.height, first.latents_.width, kLatentChannels});
+    call.latent = ops::upload(ctx, batch,
+                              {static_cast<std::int64_t>(call.parts.count()) * call.pictures,
+                               first.latents_.height, first.latents_.width, kLatentChannels});
     return control_residuals(ctx, conditioning, controls, before, behind, call);
 }
 

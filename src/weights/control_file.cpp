@@ -1,7 +1,6 @@
 #include "weights/control_file.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -78,8 +77,8 @@ std::optional<ControlKind> kind_of(const Names& names) {
     if (names.marked(kLoraMarker)) return ControlKind::kControlLora;
     if (names.has("controlnet_cond_embedding.conv_in.weight") || names.original())
         return names.has("task_embedding") ? ControlKind::kUnion : ControlKind::kControlNet;
-    const bool adapter = std::ranges::any_of(
-        names.all(), [](std::string_view name) { return name.starts_with("body.0."); });
+    const bool adapter =
+        std::ranges::any_of(names.all(), [](std::string_view name) { return name.starts_with("body.0."); });
     if (adapter && !names.has("down_blocks.0.resnets.0.conv1.weight")) return ControlKind::kT2IAdapter;
     return std::nullopt;
 }
@@ -118,24 +117,8 @@ bool insert_stacked(WeightMap& map, std::string_view name, const FileTensor& ten
     constexpr std::string_view kStacked = ".attn.in_proj_";  // "weight" or "bias"
     const std::size_t at = name.find(kStacked);
     if (at == std::string_view::npos || !name.starts_with("transformer_layes.")) return false;
-    const Shape& shape = tensor.view.shape;
-    if (shape.rank() == 0 || shape[0] % 3 != 0)
-        fail(ErrorCode::kInvalidModel, "'" + tensor.bytes->path() + "': tensor " +
-                                           quoted_name(tensor.view.name) + " has shape " + shape.str() +
-                                           ", expected rows of query, key and value");
-    std::vector<std::int64_t> dims = shape.dims();
-    dims[0] /= 3;
-    for (std::size_t i = 0; i < 3; ++i) {
-        HostView view{nullptr, tensor.view.dtype, Shape(dims), tensor.view.name};
-        view.data = tensor.view.data + i * view.bytes();
-        const std::string_view part = std::array{"q", "k", "v"}[i];
-        map.insert(std::string(name.substr(0, at))
-                       .append(".attn.")
-                       .append(part)
-                       .append("_proj.")
-                       .append(name.substr(at + kStacked.size())),
-                   std::move(view), tensor.bytes);
-    }
+    const std::string leaf(name.substr(at + kStacked.size()));
+    insert_query_key_value(map, std::string(name.substr(0, at)) + ".attn.{}_proj." + leaf, tensor);
     return true;
 }
 
@@ -152,9 +135,9 @@ bool take_difference(ControlCheckpoint& control, std::string_view canonical, con
 void require_pairs(const ControlCheckpoint& control) {
     for (const auto& [name, difference] : control.differences)
         if (difference.up.bytes == nullptr || difference.down.bytes == nullptr)
-            fail(ErrorCode::kInvalidModel, "'" + control.path.string() + "': of the difference of " +
-                                               quoted_name(name) + " only one of 'up' and 'down' is there: " +
-                                               "the file is incomplete, download it again");
+            fail(ErrorCode::kInvalidModel,
+                 "'" + control.path.string() + "': of the difference of " + quoted_name(name) +
+                     " only one of 'up' and 'down' is there: " + "the file is incomplete, download it again");
 }
 
 void read_controlnet(ControlCheckpoint& control, const FileTensors& tensors, const Names& names) {
@@ -184,8 +167,7 @@ void read_controlnet(ControlCheckpoint& control, const FileTensors& tensors, con
 void read_t2i_adapter(ControlCheckpoint& control, const Names& names) {
     if (names.has("body.0.out_conv.weight") || !names.has("conv_in.weight"))
         refuse(control.path, "a light T2I-Adapter for Stable Diffusion 1.5");
-    if (names.has("body.0.skep.weight"))
-        refuse(control.path, "a T2I-Adapter with convolutions in its skips");
+    if (names.has("body.0.skep.weight")) refuse(control.path, "a T2I-Adapter with convolutions in its skips");
     constexpr std::int64_t kPixels = 16 * 16;  // that SDXL's adapters take at a time; older ones take 8 x 8
     const Shape& shape = names.find("conv_in.weight")->view.shape;
     if (shape.rank() != 4 || (shape[1] != kPixels && shape[1] != 3 * kPixels))
@@ -208,9 +190,7 @@ bool is_there(const fs::path& path) {
 
 fs::path weights_in(const fs::path& folder) {
     const std::string stem = "diffusion_pytorch_model";
-    for (const char* ending : {".safetensors", ".safetensors.index.json", ".fp16.safetensors",
-                               ".fp16.safetensors.index.json", ".safetensors.index.fp16.json"})
-        if (is_there(folder / (stem + ending))) return folder / (stem + ending);
+    if (const auto weights = find_weights(folder, stem)) return *weights;
     if (is_there(folder / "model_index.json")) refuse(folder, "a whole model");
     fail(ErrorCode::kInvalidModel, "the folder '" + folder.string() + "' has no '" + stem +
                                        ".safetensors': name the file itself, or download the safetensors "

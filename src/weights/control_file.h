@@ -1,7 +1,7 @@
 // A control model on disk: a ControlNet, a ControlNet-Union, a control-LoRA or a T2I-Adapter, for SDXL.
 //
-// Nothing is read but headers and small JSON files. The checkpoint owns its weights through the WeightBytes in
-// its map.
+// Nothing is read but headers and small JSON files. The checkpoint owns its weights through the WeightBytes
+// in its map.
 #pragma once
 
 #include <filesystem>
@@ -41,8 +41,9 @@ struct ControlCheckpoint {
 };
 
 // Opens a .safetensors file in diffusers' or the original layout (with or without "control_model." or
-// "adapter."), or a diffusers folder. Fails with kNotFound or kIo for the path itself, kUnsupported for another
-// format, kInvalidModel for a broken file or one that is no control model for SDXL, saying what it is.
+// "adapter."), or a diffusers folder. Fails with kNotFound or kIo for the path itself, kUnsupported for
+// another format, kInvalidModel for a broken file or one that is no control model for SDXL, saying what it
+// is.
 ControlCheckpoint open_control(const std::filesystem::path& path);
 
 // For a file's tensors under its own names.

@@ -23,11 +23,11 @@ using MatrixProduct = std::function<std::vector<float>(std::span<const float> up
 std::vector<float> plain_product(std::span<const float> up, std::span<const float> down,
                                  const ProductExtents& extents);
 
-// Puts whole weights into `control.weights`: the merged ones, kept as `stored` (float32 or bfloat16), and those
-// of the base model's encoder that the file does not carry, which stay in the base's files. `base_unet` has
-// diffusers' names. A base that takes more than latents (inpainting) gives the channels of the latents. Fails
-// with kInvalidModel, naming the tensor, where shapes do not fit; a weight that is not a number comes out as
-// one that is not.
+// Puts whole weights into `control.weights`: the merged ones, kept as `stored` (float32 or bfloat16), and
+// those of the base model's encoder that the file does not carry, which stay in the base's files. `base_unet`
+// has diffusers' names. A base that takes more than latents (inpainting) gives the channels of the latents.
+// Fails with kInvalidModel, naming the tensor, where shapes do not fit; a weight that is not a number comes
+// out as one that is not.
 void merge_control_lora(ControlCheckpoint& control, const WeightMap& base_unet, const MatrixProduct& product,
                         DType stored, const CancelToken& cancel);
 

@@ -281,8 +281,7 @@ void Checks::check_control() {
     scale(options.control.mid);
     compare("control.mid", download_picture(options.control.mid), limit);
     compare("control.unet_output",
-            download_picture(
-                model_.unet->forward(ctx_, latent, times, condition(*model_.unet), options)),
+            download_picture(model_.unet->forward(ctx_, latent, times, condition(*model_.unet), options)),
             device_.limits.unet);
 }
 

@@ -113,8 +113,8 @@ void add_to(Doubles& sum, const Doubles& x) {
 }
 
 // torch.nn.MultiheadAttention over a few tokens.
-std::vector<Doubles> attend(const std::vector<Doubles>& x, const PlainTensors& weights, const std::string& name,
-                            std::size_t heads) {
+std::vector<Doubles> attend(const std::vector<Doubles>& x, const PlainTensors& weights,
+                            const std::string& name, std::size_t heads) {
     const PlainTensor& in = weights.at(name + ".in_proj_weight");
     const PlainTensor& bias = weights.at(name + ".in_proj_bias");
     const std::size_t width = x.front().size(), size = width / heads;
@@ -152,8 +152,7 @@ std::vector<Doubles> transform(std::vector<Doubles> x, const PlainTensors& weigh
     const auto attended = attend(normed, weights, layer + "attn", 8);
     for (std::size_t t = 0; t < x.size(); ++t) {
         add_to(x[t], attended[t]);
-        Doubles inner =
-            linear(layer_norm(x[t], weights, layer + "ln_2"), weights, layer + "mlp.c_fc");
+        Doubles inner = linear(layer_norm(x[t], weights, layer + "ln_2"), weights, layer + "mlp.c_fc");
         for (double& value : inner) value /= 1 + std::exp(-1.702 * value);
         add_to(x[t], linear(inner, weights, layer + "mlp.c_proj"));
     }
@@ -177,8 +176,7 @@ Doubles first_residual(const PlainTensors& weights, const Picture& latent,
     for (const auto& [features, type] : hints) {
         Doubles token = mean_of(features);
         for (std::size_t i = 0; i < token.size(); ++i)
-            token[i] += static_cast<double>(
-                tasks.values[static_cast<std::size_t>(type) * token.size() + i]);
+            token[i] += static_cast<double>(tasks.values[static_cast<std::size_t>(type) * token.size() + i]);
         tokens.push_back(std::move(token));
     }
     tokens.push_back(mean_of(sample));
@@ -225,7 +223,8 @@ TEST_P(ControlModelsTest, AUnionWeighsItsHintsAsDiffusersDoes) {
             std::vector<HintFeatures> hints;
             std::vector<std::pair<Picture, int>> plain;
             for (const int type : used) {
-                const Tensor picture = ops::upload(ctx_, ramp(32 * 48 * 3, 0.01 + 0.1 * type), {1, 32, 48, 3});
+                const Tensor picture =
+                    ops::upload(ctx_, ramp(32 * 48 * 3, 0.01 + 0.1 * type), {1, 32, 48, 3});
                 hints.push_back(net.embed_hint(ctx_, picture, type));
                 const Tensor& features = hints.back().features;
                 plain.emplace_back(as_picture(features, ops::download(ctx_, features)), type);
@@ -255,8 +254,8 @@ TEST_P(ControlModelsTest, AUnionsTimeEmbeddingKnowsTheTypes) {
     const Tensor pooled = ops::upload(ctx_, ramp(128, 0.21), {1, 128});
     const std::vector<float> ids(6, 64);
     Doubles expected;
-    for (const float value : ops::download(
-             ctx_, plain.prepare_conditioning(ctx_, context, pooled, ids, {}).add_embedding))
+    for (const float value :
+         ops::download(ctx_, plain.prepare_conditioning(ctx_, context, pooled, ids, {}).add_embedding))
         expected.push_back(static_cast<double>(value));
     Doubles sinusoids;  // of 0 or 1 for each type: cosines, then sines
     for (int type = 0; type < 6; ++type)
@@ -377,9 +376,9 @@ TEST_P(ControlModelsTest, TheLastStateIsAddedBehindTheMiddleBlock) {
     const Checkpoint checkpoint = open_checkpoint(std::filesystem::path(SDXL_FIXTURES) / "micro");
     const UNet2DConditionModel unet(load_, checkpoint.unet, detect_unet_config(checkpoint.unet));
     const Tensor latent = ops::upload(ctx_, ramp(8 * 8 * 4, 0.37), {1, 8, 8, 4});
-    const auto conditioning = unet.prepare_conditioning(
-        ctx_, ops::upload(ctx_, ramp(3 * 192, 0.11), {1, 3, 192}),
-        ops::upload(ctx_, ramp(128, 0.21), {1, 128}), std::vector<float>(6, 64));
+    const auto conditioning =
+        unet.prepare_conditioning(ctx_, ops::upload(ctx_, ramp(3 * 192, 0.11), {1, 3, 192}),
+                                  ops::upload(ctx_, ramp(128, 0.21), {1, 128}), std::vector<float>(6, 64));
     const std::vector<float> times{500};
     const Tensor state = ops::upload(ctx_, ramp(2 * 2 * 128, 0.9), {1, 2, 2, 128});
     UNetOptions adapter, middle;
@@ -404,9 +403,9 @@ TEST_P(ControlModelsTest, ASmallControlNetHasNoAttention) {
     const ControlNetModel net(load_, file.weights, config);
     EXPECT_TRUE(file.weights.unused().empty());
     const Tensor latent = ops::upload(ctx_, ramp(4 * 4 * 4, 0.37), {1, 4, 4, 4});
-    const auto conditioning = net.prepare_conditioning(
-        ctx_, ops::upload(ctx_, ramp(3 * 192, 0.11), {1, 3, 192}),
-        ops::upload(ctx_, ramp(128, 0.21), {1, 128}), std::vector<float>(6, 64), {});
+    const auto conditioning =
+        net.prepare_conditioning(ctx_, ops::upload(ctx_, ramp(3 * 192, 0.11), {1, 3, 192}),
+                                 ops::upload(ctx_, ramp(128, 0.21), {1, 128}), std::vector<float>(6, 64), {});
     EXPECT_TRUE(conditioning.kv.empty());
     const HintFeatures hint = net.embed_hint(ctx_, ops::upload(ctx_, ramp(32 * 32 * 3, 0.1), {1, 32, 32, 3}));
     const auto residuals =
@@ -415,9 +414,8 @@ TEST_P(ControlModelsTest, ASmallControlNetHasNoAttention) {
     EXPECT_EQ(residuals.mid.shape(), (Shape{1, 1, 1, 128}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, ControlModelsTest, testing::Values(true, false), [](const auto& which) {
-    return which.param ? "reference" : "onednn";
-});
+INSTANTIATE_TEST_SUITE_P(Backends, ControlModelsTest, testing::Values(true, false),
+                         [](const auto& which) { return which.param ? "reference" : "onednn"; });
 
 }  // namespace
 }  // namespace sdxl

@@ -45,8 +45,7 @@ class ControlTest : public MicroModelTest {
     }
     static std::vector<Control> controls(const std::vector<ControlUse>& uses) {
         std::vector<Control> made;
-        for (const ControlUse& one : uses)
-            made.emplace_back(model(), one, request().width, request().height);
+        for (const ControlUse& one : uses) made.emplace_back(model(), one, request().width, request().height);
         return made;
     }
     static std::vector<std::vector<float>> run_controlled(const std::vector<ControlUse>& uses,
@@ -112,9 +111,9 @@ class ControlTest : public MicroModelTest {
         return {};
     }
 
-    fs::path folder_ = fs::temp_directory_path() /
-                       ("sdxl_control_" + std::to_string(::getpid()) +
-                        ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::path folder_ =
+        fs::temp_directory_path() / ("sdxl_control_" + std::to_string(::getpid()) +
+                                     ::testing::UnitTest::GetInstance()->current_test_info()->name());
     int files_ = 0;
 };
 
@@ -197,12 +196,14 @@ TEST_F(ControlTest, GuessModeIsForThePromptAndWeakerOutside) {
     const auto net = load(micro_controlnet());
     ControlUse guess = use(net, 0.8);
     guess.guess_mode = true;
-    for (const BatchParts parts : {BatchParts{true, false}, BatchParts{true, true}, BatchParts{false, false}}) {
+    for (const BatchParts parts :
+         {BatchParts{true, false}, BatchParts{true, true}, BatchParts{false, false}}) {
         const auto plain = values_of(residuals_of({use(net, 1)}, call(parts, 2)));
         const auto guessed = values_of(residuals_of({guess}, call(parts, 2)));
         for (std::size_t i = 0; i < plain.size(); ++i) {
             const double factor = 0.8 * std::pow(10.0, -1 + static_cast<double>(i) / 9);
-            const std::size_t half = parts.negative ? plain[i].size() / static_cast<std::size_t>(parts.count()) : 0;
+            const std::size_t half =
+                parts.negative ? plain[i].size() / static_cast<std::size_t>(parts.count()) : 0;
             std::vector<float> expected(half, 0.F);
             for (std::size_t k = half; k < plain[i].size(); ++k)
                 expected.push_back(static_cast<float>(factor) * plain[i][k]);
@@ -282,8 +283,50 @@ TEST_F(ControlTest, BesideAnInpaintingModelItSeesTheLatents) {
     EXPECT_LE(relative(generation.latents().values, run_one({use(made.front().use().model)})), 1e-5);
 }
 
+// Half of such a picture's latents is rounded up, by the UNet and by a T2I-Adapter.
+TEST_F(ControlTest, SizesThatAreNoMultipleOfSixteen) {
+    auto asked = request();
+    asked.width = 136;
+    asked.height = 104;
+    asked.steps = 1;
+    auto image = std::make_shared<Image>(Image{asked.width, asked.height, 3, {}});
+    for (int i = 0; i < asked.width * asked.height * 3; ++i)
+        image->pixels.push_back(static_cast<std::uint8_t>(i % 251));
+    std::vector<Control> made;
+    for (const PlainTensors& tensors : {micro_controlnet(), micro_t2i_adapter(1)})
+        made.emplace_back(model(), ControlUse{.model = load(tensors), .hints = {{image, 0}}}, asked.width,
+                          asked.height);
+    Conditioning conditioning = condition(asked);
+    SdxlGeneration generation(model(), asked, {}, 7);
+    SdxlGeneration* one = &generation;
+    ASSERT_TRUE(generation.prepare(context(), *model().vae));
+    EXPECT_TRUE(step_together(context(), model(), conditioning, std::span(&one, 1), made));
+    EXPECT_NE(generation.latents().values, run_latents(asked, 7).values);
+}
+
+// A control model computes in its own element type; what it adds has the UNet's.
+TEST_F(ControlTest, ItsElementTypeIsItsOwn) {
+    if (!backend_->supports(DType::kBF16)) GTEST_SKIP() << "no bfloat16 on this machine";
+    const auto lora = micro_control_lora(4);
+    const Checkpoint base = open_checkpoint(fs::path(SDXL_FIXTURES) / "micro");
+    for (const PlainTensors& tensors : {micro_controlnet(), lora.file, micro_union(8), micro_t2i_adapter()}) {
+        const auto whole = load(tensors, &base.unet);
+        std::vector<std::string> warnings;
+        const auto half =
+            load_control_model(whole->path(), &base.unet, *backend_, DType::kBF16, CancelToken(), warnings);
+        const auto residuals = residuals_of({use(half)}, call());
+        const auto expected = values_of(residuals_of({use(whole)}, call()));
+        const auto found = values_of(residuals);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            EXPECT_LE(relative(found[i], expected[i]), 3e-2) << i;
+            EXPECT_GT(relative(found[i], expected[i]), 1e-5) << i;
+        }
+    }
+}
+
 TEST_F(ControlTest, WhatMakesNoSenseIsRefused) {
-    const auto net = load(micro_controlnet()), types = load(micro_union(6)), adapter = load(micro_t2i_adapter());
+    const auto net = load(micro_controlnet()), types = load(micro_union(6)),
+               adapter = load(micro_t2i_adapter());
     ControlUse guess = use(adapter);
     guess.guess_mode = true;
     EXPECT_EQ(refusal([&] { controls({guess}); }).code, ErrorCode::kInvalidRequest);

@@ -18,9 +18,9 @@ PlainTensors micro_controlnet(std::uint32_t seed);
 // A ControlNet's tensors under the names of the original layout: "input_blocks.1.0.in_layers.0.weight", ...
 PlainTensors in_original_layout(const PlainTensors& controlnet);
 
-// A control-LoRA as Stability AI publishes them, and the ControlNet that it is over the micro model: differences
-// of rank `rank` for the encoder's matrices and convolutions, the rest whole. It does not carry conv_in's bias
-// and the second linear of the time embedding, which are the base's.
+// A control-LoRA as Stability AI publishes them, and the ControlNet that it is over the micro model:
+// differences of rank `rank` for the encoder's matrices and convolutions, the rest whole. It does not carry
+// conv_in's bias and the second linear of the time embedding, which are the base's.
 struct MicroControlLora {
     PlainTensors file;
     PlainTensors merged;

@@ -64,9 +64,9 @@ TEST_F(ControlFileTest, EveryLayoutIsTheSameControlNet) {
     ASSERT_TRUE(original.contains("input_hint_block.14.weight"));
     ASSERT_TRUE(original.contains("zero_convs.8.0.bias"));
     ASSERT_TRUE(original.contains("input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"));
-    for (const auto& path : {write("diffusers.safetensors", micro_controlnet()),
-                             write("original.safetensors", original),
-                             write("prefixed.safetensors", with_prefix(original, "control_model."))}) {
+    for (const auto& path :
+         {write("diffusers.safetensors", micro_controlnet()), write("original.safetensors", original),
+          write("prefixed.safetensors", with_prefix(original, "control_model."))}) {
         const ControlCheckpoint file = open_control(path);
         EXPECT_EQ(file.kind, ControlKind::kControlNet);
         EXPECT_TRUE(file.warnings.empty());
@@ -85,8 +85,7 @@ TEST_F(ControlFileTest, KindsAreToldByTheirTensors) {
     const auto adapter = open_control(write("adapter.safetensors", micro_t2i_adapter()));
     EXPECT_EQ(adapter.kind, ControlKind::kT2IAdapter);
     EXPECT_NE(adapter.weights.find("body.2.in_conv.weight"), nullptr);
-    const auto flat =
-        open_control(write("flat.safetensors", in_original_t2i_layout(micro_t2i_adapter())));
+    const auto flat = open_control(write("flat.safetensors", in_original_t2i_layout(micro_t2i_adapter())));
     expect_same(flat.weights, adapter.weights);
 }
 
@@ -119,8 +118,7 @@ TEST_F(ControlFileTest, ControlForAnotherBaseModelIsNamed) {
     for (const auto& [width, name] :
          {std::pair<std::int64_t, std::string>{768, "Stable Diffusion 1.5"}, {1024, "Stable Diffusion 2"}}) {
         PlainTensors older = micro_controlnet();
-        std::erase_if(older,
-                      [](const auto& tensor) { return tensor.first.rfind("add_embedding.", 0) == 0; });
+        std::erase_if(older, [](const auto& tensor) { return tensor.first.rfind("add_embedding.", 0) == 0; });
         for (auto& [tensor, plain] : older)
             if (tensor.find("attn2.to_k.weight") != std::string::npos)
                 plain = {{2, width}, std::vector<float>(static_cast<std::size_t>(2 * width))};
@@ -159,7 +157,8 @@ TEST_F(ControlFileTest, AControlLoraIsMergedWithItsBase) {
         ASSERT_NE(entry, nullptr) << name;
         const auto values = to_f32(entry->view);
         ASSERT_EQ(values.size(), tensor.values.size()) << name;
-        for (std::size_t i = 0; i < values.size(); ++i) ASSERT_NEAR(values[i], tensor.values[i], 1e-6) << name;
+        for (std::size_t i = 0; i < values.size(); ++i)
+            ASSERT_NEAR(values[i], tensor.values[i], 1e-6) << name;
     }
 }
 
