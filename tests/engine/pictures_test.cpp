@@ -241,6 +241,54 @@ TEST_F(PicturesTest, DistilledModelsBringTheirSettings) {
     EXPECT_EQ(result.value().steps, 2);
     EXPECT_EQ(result.value().guidance_scale, 0);
     EXPECT_EQ(result.value().model_variant, "lightning");
+    EXPECT_EQ(result.value().variant_reason, "its name");
+}
+
+TEST_F(PicturesTest, ARefinerGoesByTheBaseModelsSteps) {
+    auto asked = request();
+    asked.model = variant("my_lightning_8step", micro_unet());
+    asked.refiner =
+        RefinerRequest{variant("refiner", micro_refiner(), MicroKind::kRefiner), 0.5, std::nullopt};
+    asked.steps.reset();
+    const auto result = generate(asked);
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    EXPECT_EQ(result->steps, 8) << "not some of 8 and some of 30";
+    EXPECT_EQ(result->refiner_steps, 4);
+}
+
+TEST_F(PicturesTest, AStrengthOfLessThanAStepIsSaid) {
+    auto asked = request();
+    asked.init_image = source(gradient(64, 64));
+    asked.strength = 0.3;
+    auto result = generate(asked);
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->steps, 0);
+    ASSERT_EQ(result->warnings.size(), 1U);
+    EXPECT_NE(result->warnings[0].find("nothing was redrawn"), std::string::npos) << result->warnings[0];
+    asked.strength = 0;
+    EXPECT_TRUE(generate(asked)->warnings.empty()) << "that is what was asked for";
+}
+
+TEST_F(PicturesTest, OptionsThatTheSchedulerDoesNotReadAreSaid) {
+    auto asked = request();
+    asked.scheduler = SchedulerType::kEuler;
+    asked.scheduler_options = {{"solver_order", 3.0, "/data/scheduler_config/solver_order"},
+                               {"prediction_type", std::string("v_prediction"), ""}};
+    const auto result = generate(asked);
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->prediction_type, PredictionType::kVPrediction);
+    ASSERT_EQ(result->warnings.size(), 1U);
+    EXPECT_EQ(result->warnings[0].find("/data/scheduler_config/solver_order has no effect"), 0U)
+        << result->warnings[0];
+}
+
+TEST_F(PicturesTest, LoadingIsToldInTwentyParts) {
+    int told = 0;
+    ASSERT_TRUE(generate(request(), std::make_shared<CancelToken>(), [&](const ProgressEvent& event) {
+                    told += event.stage == Stage::kLoad ? 1 : 0;
+                }).ok());
+    EXPECT_GT(told, 1);
+    EXPECT_LE(told, 21);
 }
 
 TEST_F(PicturesTest, StagesHandOnLatentsAndPicturesOfAnySize) {
