@@ -15,6 +15,7 @@
 #include "engine/picture_reader.h"
 #include "engine/picture_writer.h"
 #include "engine/progress_meter.h"
+#include "engine/without_effect.h"
 #include "image/resize.h"
 #include "pipeline/generation.h"
 #include "pipeline/latent_preview.h"
@@ -259,6 +260,9 @@ class GenerationTask final : public Task {
         }
         const auto model = find_model();
         for (const auto& warning : model->warnings) warn(pass_ == 0 ? warning : "refiner: " + warning);
+        takes_score_ = takes_score_ || model->unet->config().time_id_count == kIdsOfRefiner;
+        if (last_pass())
+            for (auto& text : without_effect(request_, takes_score_)) warn(std::move(text));
         if (pass_ > 0) {
             result_.refiner_model = model->path.string();
             return;
@@ -300,10 +304,7 @@ class GenerationTask final : public Task {
                  "' backend has no 16-bit type, float32 was used");
         if (request_.refiner && passes_.size() == 1)
             warn("the refiner took no part: it was to take over at the end of the steps");
-        for (const SchedulerOption* option :
-             unused_options(plan.type, plan.config, request_.scheduler_options))
-            warn(option->pointer + " has no effect: " + std::string(scheduler_title(plan.type)) +
-                 " with these noise levels does not read it");
+        for (auto& text : without_effect(request_, plan, inputs_)) warn(std::move(text));
         result_.guidance_scale = plan.guidance_scale;
         result_.scheduler = plan.type;
         result_.sigma_schedule = plan.sigmas();
@@ -526,8 +527,9 @@ class GenerationTask final : public Task {
     std::vector<Handed> handed_;                          // from one pass to the next, by picture
     std::vector<std::unique_ptr<SdxlGeneration>> group_;  // pictures that are made together
     int group_begin_ = 0;                                 // the first of them
-    int calls_ = 0;         // of the model for a picture, in all passes that have begun
-    int calls_before_ = 0;  // for pictures of earlier groups and passes
+    int calls_ = 0;             // of the model for a picture, in all passes that have begun
+    int calls_before_ = 0;      // for pictures of earlier groups and passes
+    bool takes_score_ = false;  // one of the models has an aesthetic score as input
     bool reloaded_ = false;
     bool expect_load_ = false;
     bool full_vae_ = false;
