@@ -3,6 +3,7 @@
 #include "engine/generation_task.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <mutex>
@@ -15,11 +16,13 @@
 #include "engine/picture_reader.h"
 #include "engine/picture_writer.h"
 #include "engine/progress_meter.h"
+#include "engine/without_effect.h"
 #include "image/resize.h"
 #include "pipeline/generation.h"
 #include "pipeline/latent_preview.h"
 #include "pipeline/latents.h"
 #include "pipeline/memory_check.h"
+#include "sampling/scheduler_options.h"
 
 namespace sdxl {
 
@@ -52,6 +55,13 @@ class Timed {
     Clock::time_point begin_ = Clock::now();
 };
 
+std::string text_of(double value) {
+    std::string text(32, ' ');
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
+    text.resize(static_cast<std::size_t>(end.ptr - text.data()));
+    return text;
+}
+
 // One model's share of a request.
 struct Pass {
     GenerationRequest request;
@@ -74,6 +84,8 @@ std::vector<Pass> passes_of(const GenerationRequest& request) {
     if (!refiner.strength && refiner.switch_at >= 1) return passes;
     Pass second = passes.front();
     second.request.model = refiner.model;
+    std::erase_if(second.request.scheduler_options,
+                  [](const SchedulerOption& option) { return describes_model(option.name); });
     if (refiner.strength) {
         second.request.strength = *refiner.strength;
     } else {
@@ -174,7 +186,7 @@ class GenerationTask final : public Task {
         ProgressEvent event = meter_.tell(stage, done, total);
         if (!context_.progress || !wanted) return;
         if (context_.wish.preview && !group_.empty() && stage == Stage::kDenoise)
-            event.preview = std::make_shared<Image>(preview_of(group_.front()->latents()));
+            event.preview = std::make_shared<Image>(preview_of(group_.front()->seen()));
         context_.progress(event);
     }
 
@@ -211,8 +223,13 @@ class GenerationTask final : public Task {
             fail(ErrorCode::kInvalidModel,
                  "the model " + now.path.string() + " was changed while the picture was made; ask again");
         const auto found = parts_.models.get(
-            now.path, now.compute, "", *context_.token, [this](std::uint64_t done, std::uint64_t total) {
-                tell(Stage::kLoad, static_cast<double>(done), static_cast<double>(total));
+            now.path, now.compute, "", *context_.token,
+            [this, told = -1](std::uint64_t done, std::uint64_t total) mutable {
+                // One for each twentieth: there are thousands of tensors.
+                constexpr std::uint64_t kParts = 20;
+                const int part = static_cast<int>(total == 0 ? kParts : done * kParts / total);
+                tell(Stage::kLoad, static_cast<double>(done), static_cast<double>(total), part > told);
+                told = std::max(told, part);
             });
         if (found.loaded_now) result_.load_seconds += found.info.load_seconds;
         now.stamp = found.stamp;
@@ -262,6 +279,9 @@ class GenerationTask final : public Task {
         }
         const auto model = find_model();
         for (const auto& warning : model->warnings) warn(pass_ == 0 ? warning : "refiner: " + warning);
+        takes_score_ = takes_score_ || model->unet->config().time_id_count == kIdsOfRefiner;
+        if (last_pass())
+            for (auto& text : without_effect(request_, takes_score_)) warn(std::move(text));
         if (pass_ > 0) {
             result_.refiner_model = model->path.string();
             return;
@@ -269,6 +289,18 @@ class GenerationTask final : public Task {
         read_additions(*model);
         plan_decoding(*model);
         describe_result(*model);
+        share_plan(*model);
+    }
+
+    // A refiner that takes up noise wants it where the base model left it.
+    void share_plan(const SdxlModel& model) {
+        if (passes_.size() < 2 || request_.refiner->strength) return;
+        const SamplingPlan plan = plan_sampling(request_, model);
+        GenerationRequest& refining = passes_.back().request;
+        refining.steps = plan.steps;
+        refining.scheduler = plan.type;
+        refining.sigma_schedule = plan.sigmas();
+        refining.timestep_spacing = plan.spacing();
     }
 
     void read_additions(const SdxlModel& model) {
@@ -309,10 +341,13 @@ class GenerationTask final : public Task {
                  "' backend has no 16-bit type, float32 was used");
         if (request_.refiner && passes_.size() == 1)
             warn("the refiner took no part: it was to take over at the end of the steps");
+        for (auto& text : without_effect(request_, plan, inputs_)) warn(std::move(text));
         result_.guidance_scale = plan.guidance_scale;
         result_.scheduler = plan.type;
         result_.sigma_schedule = plan.sigmas();
         result_.timestep_spacing = plan.spacing();
+        result_.prediction_type = plan.config.prediction_type;
+        result_.zero_terminal_snr = plan.config.rescale_betas_zero_snr;
         result_.rng = request_.rng;
         if (inputs_.image || inputs_.latents) result_.strength = request_.strength;
         result_.inpainted = !inputs_.mask.empty();
@@ -320,6 +355,7 @@ class GenerationTask final : public Task {
         result_.free_u = request_.free_u.has_value();
         result_.base_model = model.path.string();
         result_.model_variant = model.variant.name;
+        result_.variant_reason = model.variant.reason;
         result_.dtype = dtype_name(model.compute);
         result_.device_name = "CPU: " + processor_name();
     }
@@ -393,7 +429,8 @@ class GenerationTask final : public Task {
         for (int i = 0; i < count; ++i) {
             const int picture = group_begin_ + i;
             PictureInputs inputs = inputs_;
-            if (pass_ > 0) inputs.latents = handed_[static_cast<std::size_t>(picture)];
+            if (pass_ > 0) inputs.latents = handed_[static_cast<std::size_t>(picture)].latents;
+            if (pass_ > 0) inputs.draws = handed_[static_cast<std::size_t>(picture)].draws;
             auto generation =
                 std::make_unique<SdxlGeneration>(model, pass().request, std::move(inputs), seed_of(picture));
             with_vae(model, "the encoded initial image",
@@ -401,20 +438,25 @@ class GenerationTask final : public Task {
             group.push_back(std::move(generation));
         }
         group_ = std::move(group);
-        count_steps();
+        count_steps(model);
         tell_step(true);
         phase_ = Phase::kDenoise;
         if (group_.front()->done()) end_group();
     }
 
     // Known when the first picture of a pass is ready.
-    void count_steps() {
+    void count_steps(const SdxlModel& model) {
         if (group_begin_ > 0) return;
         const SdxlGeneration& first = *group_.front();
         calls_ += first.calls();
         meter_.set_steps(calls_);
         if (pass_ == 0 || !request_.refiner->strength) result_.steps += first.steps();
         if (pass_ > 0) result_.refiner_steps = first.steps();
+        if (pass_ == 0 && first.steps() == 0 && result_.strength.value_or(0) > 0 &&
+            request_.denoising_start == 0)
+            warn("a strength of " + text_of(*result_.strength) + " is less than one of " +
+                 std::to_string(plan_sampling(request_, model).steps) +
+                 " steps: nothing was redrawn; make more steps");
         if (pass_ > 0 && first.steps() == 0)
             warn(
                 "the refiner took no part: no step lies behind the place where it takes over; make more "
@@ -447,8 +489,8 @@ class GenerationTask final : public Task {
             return;
         }
         for (std::size_t i = 0; i < group_.size(); ++i)
-            handed_[static_cast<std::size_t>(group_begin_) + i] =
-                std::make_shared<Latents>(group_[i]->latents());
+            handed_[static_cast<std::size_t>(group_begin_) + i] = {
+                std::make_shared<Latents>(group_[i]->latents()), group_[i]->draws()};
         group_begin_ += static_cast<int>(group_.size());
         group_.clear();
         phase_ = Phase::kPrepare;
@@ -481,6 +523,7 @@ class GenerationTask final : public Task {
             GeneratedImage image;
             image.latents = std::make_shared<Latents>(generation.latents());
             image.seed = seed_of(index);
+            image.draws = generation.draws();
             image.width = request_.width;
             image.height = request_.height;
             result_.images.push_back(std::move(image));
@@ -502,6 +545,7 @@ class GenerationTask final : public Task {
         context_.token->check();
         result_.images.push_back(
             write_picture(image, request_, result_, seed_of(index), index, parts_.config));
+        result_.images.back().draws = generation.draws();
         if (const std::string& path = result_.images.back().path; !path.empty()) {
             const std::lock_guard lock(written_mutex_);
             written_.push_back(path);
@@ -520,11 +564,16 @@ class GenerationTask final : public Task {
     PictureInputs inputs_;
     std::vector<Pass> passes_;
     std::size_t pass_ = 0;
-    std::vector<std::shared_ptr<const Latents>> handed_;  // from one pass to the next, by picture
+    struct Handed {
+        std::shared_ptr<const Latents> latents;
+        int draws = 0;
+    };
+    std::vector<Handed> handed_;                          // from one pass to the next, by picture
     std::vector<std::unique_ptr<SdxlGeneration>> group_;  // pictures that are made together
     int group_begin_ = 0;                                 // the first of them
-    int calls_ = 0;         // of the model for a picture, in all passes that have begun
-    int calls_before_ = 0;  // for pictures of earlier groups and passes
+    int calls_ = 0;             // of the model for a picture, in all passes that have begun
+    int calls_before_ = 0;      // for pictures of earlier groups and passes
+    bool takes_score_ = false;  // one of the models has an aesthetic score as input
     bool reloaded_ = false;
     bool expect_load_ = false;
     bool full_vae_ = false;

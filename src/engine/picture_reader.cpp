@@ -83,6 +83,7 @@ Image read_picture(const ImageSource& source, const EngineConfig& config) {
 PictureInputs read_inputs(GenerationRequest& request, const EngineConfig& config) {
     PictureInputs inputs;
     inputs.latents = request.init_latents;
+    inputs.draws = request.init_draws;
     std::shared_ptr<const Image> image = request.init_pixels;
     if (!image && request.init_image)
         image = std::make_shared<Image>(read_picture(request.init_image, config));

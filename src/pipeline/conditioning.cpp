@@ -17,7 +17,6 @@ namespace {
 // in place of the target size.
 std::vector<float> time_ids_of(const SizeConditioning& sizes, double aesthetic_score, int ids_of_model,
                                const GenerationRequest& request) {
-    constexpr int kIdsOfRefiner = 5;
     const std::array<int, 2> own{request.height, request.width};
     std::vector<float> ids;
     const auto append = [&](const std::array<int, 2>& pair) {

@@ -17,6 +17,9 @@
 
 namespace sdxl {
 
+// Time ids of a model that takes an aesthetic score in place of the target size.
+inline constexpr int kIdsOfRefiner = 5;
+
 // The parts of a batch, which stand behind each other in this order.
 struct BatchParts {
     bool negative = false;   // the negative prompt's half of guidance

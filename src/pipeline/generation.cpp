@@ -7,7 +7,7 @@
 #include "ops/layout.h"
 #include "ops/ops.h"
 #include "pipeline/latents.h"
-#include "sampling/scheduler_registry.h"
+#include "sampling/prediction.h"
 
 namespace sdxl {
 namespace {
@@ -40,15 +40,13 @@ SdxlGeneration::SdxlGeneration(const SdxlModel& model, const GenerationRequest& 
       free_u_(request.free_u),
       rng_(request.rng),
       seed_(seed),
-      noise_(make_noise_source(request.rng, seed)),
+      noise_(std::make_unique<CountedNoise>(request.rng, seed)),
       latents_{request.height / kPixelsPerLatent, request.width / kPixelsPerLatent, {}} {
     const SamplingPlan plan = plan_sampling(request, model);
+    prediction_type_ = plan.config.prediction_type;
     guidance_ = plan.guidance();
     scales_.scale = static_cast<float>(plan.guidance_scale);
-    scheduler_ = make_scheduler(plan.type, plan.config);
-    const bool listed = !request.timesteps.empty() || !request.sigmas.empty();
-    scheduler_->set_timesteps(
-        {.steps = listed ? 0 : plan.steps, .timesteps = request.timesteps, .sigmas = request.sigmas});
+    scheduler_ = scheduler_of(plan, request);
     if (!inputs_.mask.empty()) {
         mask_ = latent_mask(inputs_.mask, request.height, request.width);
         if (everywhere(mask_)) mask_.clear();
@@ -82,7 +80,9 @@ void SdxlGeneration::choose_calls(const SamplingPlan& plan, const GenerationRequ
 
 bool SdxlGeneration::prepare(const Context& ctx, const VaeModel& vae, const std::optional<TileSizes>& tiles,
                              std::optional<std::vector<float>> noise) {
-    noise_ = make_noise_source(rng_, seed_);
+    noise_ = std::make_unique<CountedNoise>(rng_, seed_);
+    seen_.clear();
+    if (!takes_up_) skip_draws();
     const int height = latents_.height * kPixelsPerLatent;
     const int width = latents_.width * kPixelsPerLatent;
     std::vector<float> image;
@@ -98,7 +98,15 @@ bool SdxlGeneration::prepare(const Context& ctx, const VaeModel& vae, const std:
     if (inputs_.latents) image = resize_latents(*inputs_.latents, latents_.height, latents_.width).values;
     latents_.values = start_from(image);
     if (!keeps_outside) first_noise_.clear();
+    if (takes_up_) skip_draws();
     return true;
+}
+
+// What is made of a finished picture draws behind what was drawn for it: its own noise once more would leave
+// marks. What takes up noise draws the same first noise as the pass before, and goes on where that one ended.
+void SdxlGeneration::skip_draws() {
+    const auto size = static_cast<std::int64_t>(kLatentChannels) * latents_.height * latents_.width;
+    while (noise_->draws() < inputs_.draws) noise_->normal(size);
 }
 
 std::vector<float> SdxlGeneration::start_from(const std::vector<float>& image) const {
@@ -178,9 +186,26 @@ std::vector<float> SdxlGeneration::batch_of(std::span<SdxlGeneration* const> gen
 
 void SdxlGeneration::apply(std::span<const float> prediction) {
     const auto output = ops::nhwc_to_nchw(prediction, {1, kLatentChannels, latents_.height, latents_.width});
+    look(output);
     latents_.values = scheduler_->step(output, next_call_, latents_.values, *noise_);
     ++next_call_;
     if (!image_latents_.empty()) keep_outside();
+}
+
+void SdxlGeneration::look(std::span<const float> output) {
+    constexpr float kLeast = 1e-4F;  // of the picture's part, where all is noise
+    const float sigma = scheduler_->model_sigma(next_call_);
+    const float alpha = std::max(1 / std::hypot(1.F, sigma), kLeast);
+    const MixLevel level{alpha, std::sqrt(1 - alpha * alpha)};
+    seen_ = predict_original_sample(prediction_type_, level, output,
+                                    scheduler_->scale_model_input(latents_.values, next_call_));
+}
+
+Latents SdxlGeneration::seen() const {
+    Latents seen = latents_;
+    if (next_call_ == scheduled_calls_) return seen;
+    seen.values = seen_.empty() ? scheduler_->scale_model_input(latents_.values, next_call_) : seen_;
+    return seen;
 }
 
 // Outside the mask stands the picture, with as much noise as the next call expects.

@@ -32,6 +32,7 @@ struct PictureInputs {
     std::shared_ptr<const Image> image;  // null: none
     std::vector<float> mask;             // [height, width], 1 where the picture is redrawn; empty: everywhere
     std::shared_ptr<const Latents> latents;  // of another model or stage, of any size; null: none
+    int draws = 0;  // how often noise was drawn for what is taken up: this generation draws behind that
 };
 
 class SdxlGeneration {
@@ -52,6 +53,10 @@ class SdxlGeneration {
     int calls() const { return last_call_ - first_call_; }
     int steps() const { return steps_; }
     const Latents& latents() const { return latents_; }
+    // The picture that the last call saw in them, without the noise: what a preview shows.
+    Latents seen() const;
+    // How often noise was drawn so far, in all passes.
+    int draws() const { return noise_->draws(); }
 
   private:
     friend bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& conditioning,
@@ -72,6 +77,8 @@ class SdxlGeneration {
     static ControlResiduals control(const Context& ctx, const Conditioning& conditioning,
                                     std::span<SdxlGeneration* const> generations,
                                     std::span<Control> controls);
+    void look(std::span<const float> output);
+    void skip_draws();
     void apply(std::span<const float> prediction);
     void keep_outside();
 
@@ -92,8 +99,10 @@ class SdxlGeneration {
     RngKind rng_;
     std::uint64_t seed_;
     std::unique_ptr<Scheduler> scheduler_;
-    std::unique_ptr<NoiseSource> noise_;
+    std::unique_ptr<CountedNoise> noise_;
     Latents latents_;
+    PredictionType prediction_type_;
+    std::vector<float> seen_;           // [4, h, w]; empty before the first call
     std::vector<float> mask_;           // [h, w], by latent; empty without a mask
     std::vector<float> image_latents_;  // for what the mask leaves alone
     std::vector<float> first_noise_;    //

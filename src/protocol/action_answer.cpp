@@ -14,6 +14,19 @@ namespace {
 // What hosts know this worker's device by; there is one until other backends exist.
 constexpr const char* kGpuId = "cpu";
 
+// What was chosen where the request left it open.
+OrderedJson settings_of(const GenerationResult& result) {
+    return {{"steps", result.steps},
+            {"guidanceScale", result.guidance_scale},
+            {"scheduler", scheduler_class_name(result.scheduler)},
+            {"sigmaSchedule", sigma_schedule_name(result.sigma_schedule)},
+            {"timestepSpacing", timestep_spacing_name(result.timestep_spacing)},
+            {"predictionType", prediction_type_name(result.prediction_type)},
+            {"zeroTerminalSnr", result.zero_terminal_snr},
+            {"variant", result.model_variant},
+            {"variantReason", or_null(result.variant_reason)}};
+}
+
 }  // namespace
 
 std::string action_line(const AnswerContext& context, OrderedJson data, const Error* error,
@@ -37,10 +50,15 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
     OrderedJson paths = OrderedJson::array();
     for (const GeneratedImage& image : result.images) paths.push_back(image.path);
     if (same_name(to.command, "generate_image")) {
-        OrderedJson data = {{"outputPath", first.path}, {"generationTimeSeconds", result.total_seconds},
-                            {"seed", first.seed},       {"width", first.width},
-                            {"height", first.height},   {"gpuId", kGpuId},
-                            {"dtype", result.dtype},    {"images", std::move(paths)}};
+        OrderedJson data = {{"outputPath", first.path},
+                            {"generationTimeSeconds", result.total_seconds},
+                            {"seed", first.seed},
+                            {"width", first.width},
+                            {"height", first.height},
+                            {"gpuId", kGpuId},
+                            {"dtype", result.dtype},
+                            {"images", std::move(paths)},
+                            {"settingsUsed", settings_of(result)}};
         if (to.image_data) data["imageData"] = encode_base64(first.encoded);
         return data;
     }
@@ -68,6 +86,7 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
                         {"memoryUsedMB", static_cast<double>(result.peak_memory_bytes) / kBytesPerMiB},
                         {"seedUsed", first.seed},
                         {"featuresUsed", std::move(used)},
+                        {"settingsUsed", settings_of(result)},
                         {"dtype", result.dtype},
                         {"gpuId", kGpuId}};
     add_additions(data, result, true);

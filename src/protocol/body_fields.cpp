@@ -1,5 +1,6 @@
 #include "protocol/body_fields.h"
 
+#include <algorithm>
 #include <array>
 #include <random>
 
@@ -15,6 +16,19 @@ void fill(std::optional<Field<T>>& mine, const std::optional<Field<T>>& other, R
         mine = other;
     } else if (report != nullptr && mine->value != other->value) {
         report->warn(other->pointer, "is ignored, because " + mine->pointer + " is set");
+    }
+}
+
+// Field by field.
+void fill(std::vector<SchedulerOption>& mine, const std::vector<SchedulerOption>& others, Report* report) {
+    for (const SchedulerOption& other : others) {
+        const auto same = std::find_if(mine.begin(), mine.end(), [&](const SchedulerOption& option) {
+            return option.name == other.name;
+        });
+        if (same == mine.end())
+            mine.push_back(other);
+        else if (report != nullptr && same->value != other.value)
+            report->warn(other.pointer, "is ignored, because " + same->pointer + " is set");
     }
 }
 
@@ -114,6 +128,7 @@ void set_sampling(const BodyFields& fields, GenerationRequest& request, Report& 
                                              std::string(sigma_schedule_title(named)));
         request.sigma_schedule = named;
     }
+    request.scheduler_options = fields.scheduler_options;
     set_sigma_schedule(fields, request, report);
     set_list(fields, request, report);
     if (fields.timestep_spacing && request.timesteps.empty() && request.sigmas.empty())
@@ -228,6 +243,7 @@ void BodyFields::fill_from(const BodyFields& others, Report* report) {
     fill(karras_sigmas, others.karras_sigmas, report);
     fill(sigma_schedule, others.sigma_schedule, report);
     fill(timestep_spacing, others.timestep_spacing, report);
+    fill(scheduler_options, others.scheduler_options, report);
     fill(timesteps, others.timesteps, report);
     fill(sigmas, others.sigmas, report);
     fill(guidance_rescale, others.guidance_rescale, report);

@@ -47,6 +47,7 @@ struct BodyFields {
     std::optional<Field<bool>> karras_sigmas;
     std::optional<Field<std::string>> sigma_schedule;
     std::optional<Field<std::string>> timestep_spacing;
+    std::vector<SchedulerOption> scheduler_options;
     std::optional<Field<std::vector<double>>> timesteps;
     std::optional<Field<std::vector<double>>> sigmas;
     std::optional<Field<double>> guidance_rescale;
@@ -95,6 +96,9 @@ std::optional<Field<std::vector<ReferenceRequest>>> read_references(const Member
 void take_lora_tags(const BodyFields& fields, GenerationRequest& request, Report& report);
 // Understands a scheduler's name [scheduler_field.cpp].
 std::optional<SchedulerChoice> read_scheduler(const Field<std::string>& name, Report& report);
+// The fields of `scheduler_config` but for those that have a place of their own in a body
+// [scheduler_field.cpp].
+std::vector<SchedulerOption> read_scheduler_config(const Members& config);
 // A picture that is still to be read [image_field.cpp].
 ImageSource read_image_field(const Field<std::string>& field, Report& report);
 // Accepts this worker's device only [device_field.cpp].

@@ -62,6 +62,10 @@ BodyFields read_flat_body(const Members& body, Report& report) {
     fields.karras_sigmas = body.flag("use_karras_sigmas");
     fields.sigma_schedule = body.text("sigma_schedule");
     fields.timestep_spacing = body.text("timestep_spacing");
+    const Members config = body.object("scheduler_config");
+    fields.scheduler_options = read_scheduler_config(config);
+    if (!fields.karras_sigmas) fields.karras_sigmas = config.flag("use_karras_sigmas");
+    if (!fields.timestep_spacing) fields.timestep_spacing = config.text("timestep_spacing");
     fields.timesteps = body.numbers("timesteps");
     fields.sigmas = body.numbers("sigmas");
     fields.guidance_rescale = body.number("guidance_rescale");

@@ -37,12 +37,15 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
                                 {"use_karras_sigmas", result.sigma_schedule == SigmaSchedule::kKarras},
                                 {"sigma_schedule", sigma_schedule_name(result.sigma_schedule)},
                                 {"timestep_spacing", timestep_spacing_name(result.timestep_spacing)},
+                                {"prediction_type", prediction_type_name(result.prediction_type)},
+                                {"zero_terminal_snr", result.zero_terminal_snr},
                                 {"rng", rng_name(result.rng)},
                                 {"model_info",
                                  {{"base_model", result.base_model},
                                   {"refiner_model", or_null(result.refiner_model)},
                                   {"vae_model", or_null(result.vae_model)},
-                                  {"variant", result.model_variant}}}};
+                                  {"variant", result.model_variant},
+                                  {"variant_reason", or_null(result.variant_reason)}}}};
         if (!result.refiner_model.empty()) metadata["refiner_steps"] = result.refiner_steps;
         if (result.strength) metadata["strength"] = *result.strength;
         images.push_back(

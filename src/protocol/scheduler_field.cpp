@@ -16,7 +16,46 @@ std::string shown(const std::string& name) {
                                         : "with a name of " + std::to_string(name.size()) + " bytes";
 }
 
+// What diffusers' schedulers are configured by, and this worker's read; see sampling/scheduler_config.h.
+constexpr const char* kOptions[] = {"num_train_timesteps",
+                                    "beta_start",
+                                    "beta_end",
+                                    "beta_schedule",
+                                    "rescale_betas_zero_snr",
+                                    "prediction_type",
+                                    "steps_offset",
+                                    "sigma_min",
+                                    "sigma_max",
+                                    "interpolation_type",
+                                    "solver_order",
+                                    "algorithm_type",
+                                    "solver_type",
+                                    "lower_order_final",
+                                    "euler_at_final",
+                                    "use_lu_lambdas",
+                                    "final_sigmas_type",
+                                    "lambda_min_clipped",
+                                    "predict_x0",
+                                    "clip_sample",
+                                    "clip_sample_range",
+                                    "set_alpha_to_one",
+                                    "skip_prk_steps",
+                                    "variance_type",
+                                    "original_inference_steps",
+                                    "timestep_scaling"};
+
 }  // namespace
+
+std::vector<SchedulerOption> read_scheduler_config(const Members& config) {
+    std::vector<SchedulerOption> options;
+    for (const char* name : kOptions) {
+        if (const auto flag = config.flag(name)) options.push_back({name, flag->value, flag->pointer});
+        if (const auto number = config.number(name))
+            options.push_back({name, number->value, number->pointer});
+        if (const auto text = config.text(name)) options.push_back({name, text->value, text->pointer});
+    }
+    return options;
+}
 
 std::optional<SchedulerChoice> read_scheduler(const Field<std::string>& name, Report& report) {
     if (name.value.size() <= kLongestName)

@@ -110,6 +110,11 @@ class StageReader {
             report_.warn(stage.body.denoising_start->pointer, "has no effect: this stage takes up a picture");
             request.denoising_start = 0;
         }
+        if (latents && stage.body.mask_image) {
+            report_.warn(stage.body.mask_image->pointer,
+                         "has no effect: this stage takes up latents, and a mask lies over a picture");
+            request.mask_image = {};
+        }
         before.keep_latents = latents;
         before.keep_pixels = !latents;
     }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "image/image.h"
@@ -46,6 +47,13 @@ struct FreeUFactors {
     bool operator==(const FreeUFactors&) const = default;
 };
 
+// A field of the scheduler's configuration, under diffusers' name.
+struct SchedulerOption {
+    std::string name;
+    std::variant<bool, double, std::string> value;
+    std::string pointer;  // where the request says so, for errors and warnings
+};
+
 struct GenerationRequest {
     std::string prompt;
     std::string negative_prompt;
@@ -78,6 +86,7 @@ struct GenerationRequest {
     std::optional<SchedulerType> scheduler;
     std::optional<SigmaSchedule> sigma_schedule;
     std::optional<TimestepSpacing> timestep_spacing;
+    std::vector<SchedulerOption> scheduler_options;  // over the model's; see sampling/scheduler_options.h
     // Steps of the request's own instead: one list at most, and `steps` is their number. See StepPlan.
     std::vector<double> timesteps;
     std::vector<double> sigmas;
@@ -113,6 +122,7 @@ struct GenerationRequest {
     // What another stage made, in place of init_image: its pixels, or its latents.
     std::shared_ptr<const Image> init_pixels;
     std::shared_ptr<const Latents> init_latents;
+    int init_draws = 0;  // how often noise was drawn for it
 
     bool vae_tiling = false;  // the VAE works piece by piece, also where memory would hold the whole
     Precision precision = Precision::kAuto;
@@ -135,6 +145,7 @@ struct GeneratedImage {
     std::uint64_t seed = 0;
     int width = 0;
     int height = 0;
+    int draws = 0;  // how often noise was drawn for it
 };
 
 // What became of an adapter: every tensor of its file is in one of the counts.
@@ -178,12 +189,15 @@ struct GenerationResult {
     SchedulerType scheduler = SchedulerType::kEuler;
     SigmaSchedule sigma_schedule = SigmaSchedule::kPlain;
     TimestepSpacing timestep_spacing = TimestepSpacing::kLeading;
+    PredictionType prediction_type = PredictionType::kEpsilon;
+    bool zero_terminal_snr = false;
     RngKind rng = RngKind::kCpu;
     bool prompt_weighting = false;  // a prompt had weights
     std::string base_model;         // path
     std::string refiner_model;      // path, "" if none took part
     std::string vae_model;          // path, "" if it was the model's own
-    std::string model_variant;  // "base", "turbo", ...: whose defaults filled in what the request left open
+    std::string model_variant;   // "base", "turbo", ...: whose defaults filled in what the request left open
+    std::string variant_reason;  // where that was seen, "" for what the tensors alone say
     std::optional<double> strength;  // where there was something to start from
     std::vector<AdapterReport> adapters;
     std::vector<std::string> embeddings;  // the words of those that stood in a prompt

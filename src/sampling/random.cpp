@@ -16,4 +16,9 @@ std::unique_ptr<NoiseSource> make_noise_source(RngKind kind, std::uint64_t seed)
     fail(ErrorCode::kInternal, "this kind of random numbers has no source");
 }
 
+std::vector<float> CountedNoise::normal(std::int64_t count) {
+    ++draws_;
+    return source_->normal(count);
+}
+
 }  // namespace sdxl

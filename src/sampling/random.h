@@ -23,4 +23,17 @@ class NoiseSource {
 
 std::unique_ptr<NoiseSource> make_noise_source(RngKind kind, std::uint64_t seed);
 
+// Counts how often it is asked, so that another pass over the same picture can draw behind it.
+class CountedNoise final : public NoiseSource {
+  public:
+    CountedNoise(RngKind kind, std::uint64_t seed) : source_(make_noise_source(kind, seed)) {}
+
+    std::vector<float> normal(std::int64_t count) override;
+    int draws() const { return draws_; }
+
+  private:
+    std::unique_ptr<NoiseSource> source_;
+    int draws_ = 0;
+};
+
 }  // namespace sdxl

@@ -48,6 +48,9 @@ class Scheduler {
     // one.
     virtual int first_call(int step) const { return step; }
 
+    // The noise level at which the model looks at the sample in this call. REQUIRES: 0 <= call < calls.
+    virtual float model_sigma(int call) const { return sigma(call); }
+
     // Standard deviation of the noise that the first step starts from.
     virtual float init_noise_sigma() const = 0;
     // The sample as the model wants to see it at this call. REQUIRES: 0 <= call < calls.

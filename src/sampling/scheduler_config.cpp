@@ -210,19 +210,23 @@ SchedulerType read_class(const Json& json, const std::string& source) {
 
 }  // namespace
 
+bool set_scheduler_field(SchedulerConfig& config, const std::string& key, const Json& value,
+                         const std::string& source) {
+    const auto reader = readers().find(key);
+    if (reader == readers().end()) return false;
+    if (!value.is_null()) reader->second(config, Field{source, key, value});
+    return true;
+}
+
 SchedulerConfig parse_scheduler_config(const Json& json, const std::string& source,
                                        std::vector<std::string>* unknown_keys) {
     if (!json.is_object()) fail(ErrorCode::kInvalidModel, source + ": expected a JSON object");
     SchedulerConfig config;
     for (const auto& [key, value] : json.items()) {
-        const auto reader = readers().find(key);
-        if (reader != readers().end()) {
-            if (!value.is_null()) reader->second(config, Field{source, key, value});
-        } else if (unknown_keys && !key.starts_with('_') &&
-                   std::find(std::begin(kForeignKeys), std::end(kForeignKeys), key) ==
-                       std::end(kForeignKeys)) {
+        if (set_scheduler_field(config, key, value, source)) continue;
+        if (unknown_keys && !key.starts_with('_') &&
+            std::find(std::begin(kForeignKeys), std::end(kForeignKeys), key) == std::end(kForeignKeys))
             unknown_keys->push_back(key);
-        }
     }
     return config;
 }

@@ -82,6 +82,10 @@ struct LoadedSchedulerConfig {
 SchedulerConfig parse_scheduler_config(const nlohmann::json& json, const std::string& source,
                                        std::vector<std::string>* unknown_keys = nullptr);
 
+// Sets one field, by its name in the file; false if nothing here knows it. Fails as above.
+bool set_scheduler_field(SchedulerConfig& config, const std::string& key, const nlohmann::json& value,
+                         const std::string& source);
+
 // scheduler_config.json. Python's bare -Infinity, Infinity and NaN are read as "not set". Fails with
 // kNotFound, kIo, kInvalidModel, or kUnsupported for a class that is not built, naming those that are.
 LoadedSchedulerConfig load_scheduler_config(const std::filesystem::path& path);

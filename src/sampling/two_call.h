@@ -13,6 +13,7 @@ class TwoCallScheduler : public VarianceExplodingScheduler {
     int first_call(int step) const override { return 2 * step; }
     std::vector<float> step(std::span<const float> model_output, int call, std::span<const float> sample,
                             NoiseSource& noise) override;
+    float model_sigma(int call) const override;
 
   protected:
     using VarianceExplodingScheduler::VarianceExplodingScheduler;
@@ -22,7 +23,6 @@ class TwoCallScheduler : public VarianceExplodingScheduler {
     };
 
     void lay_out(const StepPlan& plan) override;
-    float model_sigma(int call) const override;
 
     // The noise level of the second call. REQUIRES: from > to > 0.
     virtual float middle_of(float from, float to) const = 0;

@@ -19,8 +19,6 @@ class VarianceExplodingScheduler : public Scheduler {
 
     // One call per step, and 0 at the end.
     void lay_out(const StepPlan& plan) override;
-    // The noise level of the sample that the model is shown in this call.
-    virtual float model_sigma(int call) const { return sigma(call); }
 
     std::vector<float> denoised(std::span<const float> model_output, int call,
                                 std::span<const float> sample) const;

@@ -43,6 +43,7 @@ class StagesRun : public std::enable_shared_from_this<StagesRun> {
             GenerationRequest& next = stages_[index + 1].request;
             next.init_pixels = std::exchange(images.front().pixels, nullptr);
             next.init_latents = std::exchange(images.front().latents, nullptr);
+            next.init_draws = images.front().draws;
         }
         begin_next();
     }

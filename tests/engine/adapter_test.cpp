@@ -27,7 +27,8 @@ class EngineAdapterTest : public EngineTest {
                 {unet + "lora_down.weight", fill({2, 64}, 0.3F)},
                 {text + "lora_up.weight", fill({128, 2}, 0.9F)},
                 {text + "lora_down.weight", fill({2, 128}, 0.2F)},
-                {"lora_unet_no_such_block.lora_up.weight", fill({2, 2}, 1)}};
+                {"lora_unet_no_such_block.lora_up.weight", fill({2, 2}, 1)},
+                {"lora_unet_no_such_block.lora_down.weight", fill({2, 2}, 1)}};
     }
     void write_lora(const std::string& name, const PlainTensors& tensors) const {
         write_tensors(folder_ / "models" / "loras" / name, tensors);
@@ -54,7 +55,7 @@ TEST_F(EngineAdapterTest, ALoraCountsAndIsReported) {
     EXPECT_EQ(fs::path(report.path).filename(), "ink.safetensors");
     EXPECT_EQ(report.family, "LoRA");
     EXPECT_EQ(report.matched, 4U);
-    EXPECT_EQ(report.unknown, 1U);
+    EXPECT_EQ(report.unknown, 2U);
     ASSERT_EQ(inked->warnings.size(), 1U);
     EXPECT_NE(inked->warnings[0].find("no_such_block"), std::string::npos);
     ImageText text;
@@ -104,6 +105,7 @@ TEST_F(EngineAdapterTest, BadFilesAreNamedAndCostNothing) {
     expect("wrong", ErrorCode::kInvalidModel, "lora_te2_text_model_encoder_layers_0_self_attn_q_proj");
     PlainTensors none;
     none["lora_unet_no_such_block.lora_up.weight"] = {{2, 2}, {1, 2, 3, 4}};
+    none["lora_unet_no_such_block.lora_down.weight"] = {{2, 2}, {1, 2, 3, 4}};
     write_lora("none.safetensors", none);
     expect("none", ErrorCode::kInvalidModel, "none.safetensors");
     fs::create_directories(folder_ / "models" / "Lora");

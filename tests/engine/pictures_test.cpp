@@ -241,6 +241,101 @@ TEST_F(PicturesTest, DistilledModelsBringTheirSettings) {
     EXPECT_EQ(result.value().steps, 2);
     EXPECT_EQ(result.value().guidance_scale, 0);
     EXPECT_EQ(result.value().model_variant, "lightning");
+    EXPECT_EQ(result.value().variant_reason, "its name");
+}
+
+TEST_F(PicturesTest, ARefinerGoesByTheBaseModelsSteps) {
+    auto asked = request();
+    asked.model = variant("my_lightning_8step", micro_unet());
+    asked.refiner =
+        RefinerRequest{variant("refiner", micro_refiner(), MicroKind::kRefiner), 0.5, std::nullopt};
+    asked.steps.reset();
+    const auto result = generate(asked);
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    EXPECT_EQ(result->steps, 8) << "not some of 8 and some of 30";
+    EXPECT_EQ(result->refiner_steps, 4);
+}
+
+TEST_F(PicturesTest, AStrengthOfLessThanAStepIsSaid) {
+    auto asked = request();
+    asked.init_image = source(gradient(64, 64));
+    asked.strength = 0.3;
+    auto result = generate(asked);
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->steps, 0);
+    ASSERT_EQ(result->warnings.size(), 1U);
+    EXPECT_NE(result->warnings[0].find("nothing was redrawn"), std::string::npos) << result->warnings[0];
+    asked.strength = 0;
+    EXPECT_TRUE(generate(asked)->warnings.empty()) << "that is what was asked for";
+}
+
+TEST_F(PicturesTest, OptionsThatTheSchedulerDoesNotReadAreSaid) {
+    auto asked = request();
+    asked.scheduler = SchedulerType::kEuler;
+    asked.scheduler_options = {{"solver_order", 3.0, "/data/scheduler_config/solver_order"},
+                               {"prediction_type", std::string("v_prediction"), ""}};
+    const auto result = generate(asked);
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->prediction_type, PredictionType::kVPrediction);
+    ASSERT_EQ(result->warnings.size(), 1U);
+    EXPECT_EQ(result->warnings[0].find("/data/scheduler_config/solver_order has no effect"), 0U)
+        << result->warnings[0];
+}
+
+TEST_F(PicturesTest, WhatChangesNothingIsSaid) {
+    const auto only_warning = [&](const GenerationRequest& asked) {
+        const auto result = generate(asked);
+        EXPECT_TRUE(result.ok());
+        return result.ok() && result->warnings.size() == 1 ? result->warnings[0] : "not one";
+    };
+    auto asked = request();
+    asked.negative_prompt = "blurry";
+    asked.guidance_scale = 1;
+    EXPECT_EQ(only_warning(asked).find("negative_prompt has no effect"), 0U);
+    asked = request();
+    asked.aesthetic_score = 9;
+    EXPECT_EQ(only_warning(asked).find("aesthetic_score has no effect"), 0U);
+    asked.refiner =
+        RefinerRequest{variant("refiner", micro_refiner(), MicroKind::kRefiner), 0.5, std::nullopt};
+    EXPECT_EQ(only_warning(asked), "not one") << "a refiner takes it";
+    asked = request();
+    asked.init_image = source(gradient(64, 64));
+    asked.mask_image = source(Image{1, 1, 3, {90, 90, 90}});
+    EXPECT_EQ(only_warning(asked).find("the mask is black"), 0U);
+}
+
+// With one step towards a picture that the UNet says itself, what overflows bfloat16 is a number in float32.
+TEST_F(PicturesTest, AUNetThatOverflowsIsRunAgainInFloat32) {
+    PlainTensors unet = micro_unet();
+    for (float& value : unet.at("conv_out.bias").values) value = 3.4e38F;
+    auto asked = request();
+    asked.model = variant("loud", unet);
+    asked.steps = 1;
+    asked.guidance_scale = 1;
+    asked.negative_prompt.clear();
+    asked.scheduler = SchedulerType::kEuler;
+    asked.scheduler_options = {{"prediction_type", std::string("sample"), ""}};
+    asked.keep_latents = true;
+    asked.precision = Precision::kF32;
+    const auto full = generate(asked);
+    ASSERT_TRUE(full.ok()) << full.error().message;
+    asked.precision = Precision::kAuto;
+    const auto result = generate(asked);
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    if (result->warnings.empty()) GTEST_SKIP() << "NOT TESTED: no 16-bit type on this machine";
+    EXPECT_NE(result->warnings[0].find("from there on the model was run in float32"), std::string::npos)
+        << result->warnings[0];
+    EXPECT_EQ(result->dtype, "float32");
+    EXPECT_EQ(result->images[0].latents->values, full->images[0].latents->values);
+}
+
+TEST_F(PicturesTest, LoadingIsToldInTwentyParts) {
+    int told = 0;
+    ASSERT_TRUE(generate(request(), std::make_shared<CancelToken>(), [&](const ProgressEvent& event) {
+                    told += event.stage == Stage::kLoad ? 1 : 0;
+                }).ok());
+    EXPECT_GT(told, 1);
+    EXPECT_LE(told, 21);
 }
 
 TEST_F(PicturesTest, StagesHandOnLatentsAndPicturesOfAnySize) {

@@ -158,6 +158,98 @@ TEST_F(PropertyTest, AHandOverToTheSameModelChangesNothing) {
     }
 }
 
+// So it is with noise in every step, if the second part draws behind the first.
+TEST_F(PropertyTest, AHandOverGoesOnWithTheNoiseOfTheFirstPart) {
+    for (const auto scheduler :
+         {SchedulerType::kEulerAncestral, SchedulerType::kDpmSolverSde, SchedulerType::kLcm}) {
+        auto whole = request();
+        whole.scheduler = scheduler;
+        whole.steps = 6;
+        auto first = whole;
+        first.denoising_end = 0.5;
+        auto second = whole;
+        second.denoising_start = 0.5;
+        Conditioning conditioning = condition(first);
+        SdxlGeneration begun(model(), first, {}, 7);
+        SdxlGeneration* one = &begun;
+        ASSERT_TRUE(begun.prepare(context(), *model().vae));
+        while (!begun.done())
+            ASSERT_TRUE(step_together(context(), model(), conditioning, std::span(&one, 1)));
+        const PictureInputs handed{nullptr, {}, std::make_shared<Latents>(begun.latents()), begun.draws()};
+        EXPECT_GT(begun.draws(), 1);
+        EXPECT_EQ(run_latents(second, 7, handed).values, run_latents(whole, 7).values);
+    }
+}
+
+// A picture's own noise once more would leave marks in it.
+TEST_F(PropertyTest, ARedrawnPictureGetsNoiseOfItsOwn) {
+    const auto finished = std::make_shared<Latents>(run_latents(request(), 7));
+    auto again = request();
+    again.strength = 1;
+    const auto noise = make_noise_source(again.rng, 7);
+    const auto first = noise->normal(static_cast<std::int64_t>(finished->values.size()));
+    const auto second = noise->normal(static_cast<std::int64_t>(finished->values.size()));
+    SdxlGeneration generation(model(), again, {nullptr, {}, finished, 1}, 7);
+    ASSERT_TRUE(generation.prepare(context(), *model().vae));
+    const float scale = generation.latents().values[0] / second[0];
+    for (std::size_t i = 0; i < second.size(); ++i)
+        ASSERT_NEAR(generation.latents().values[i], second[i] * scale, 1e-4 * scale) << i;
+    EXPECT_GT(difference(first, second), 0.5);
+}
+
+// Euler moves on a straight line through what was seen, DDIM on an arc.
+TEST_F(PropertyTest, APreviewShowsThePictureWithoutItsNoise) {
+    for (const auto scheduler : {SchedulerType::kEuler, SchedulerType::kDdim}) {
+        auto asked = request();
+        asked.scheduler = scheduler;
+        Conditioning conditioning = condition(asked);
+        SdxlGeneration generation(model(), asked, {}, 7);
+        SdxlGeneration* one = &generation;
+        ASSERT_TRUE(generation.prepare(context(), *model().vae));
+        const auto made = make_scheduler(scheduler, plan_sampling(asked, model()).config);
+        made->set_timesteps(3);
+        // x0 + sigma * noise, before and after the first step.
+        const auto exploded = [&](const std::vector<float>& values, std::size_t call) {
+            const double sigma = made->sigmas()[call];
+            const double scale = scheduler == SchedulerType::kDdim ? std::sqrt(sigma * sigma + 1) : 1;
+            std::vector<double> result;
+            for (const float value : values) result.push_back(value * scale);
+            return result;
+        };
+        const auto before = exploded(generation.latents().values, 0);
+        ASSERT_TRUE(step_together(context(), model(), conditioning, std::span(&one, 1)));
+        const auto after = exploded(generation.latents().values, 1);
+        const double part = static_cast<double>(made->sigmas()[1]) / made->sigmas()[0];
+        const auto seen = generation.seen().values;
+        for (std::size_t i = 0; i < seen.size(); ++i)
+            ASSERT_NEAR(seen[i], (after[i] - before[i] * part) / (1 - part), 2e-3) << i;
+        while (!generation.done())
+            ASSERT_TRUE(step_together(context(), model(), conditioning, std::span(&one, 1)));
+        EXPECT_EQ(generation.seen().values, generation.latents().values);
+    }
+}
+
+TEST_F(PropertyTest, ARequestSaysWhatTheModelPredicts) {
+    auto asked = request();
+    asked.scheduler_options = {{"prediction_type", std::string("v_prediction"), ""},
+                               {"rescale_betas_zero_snr", true, ""}};
+    const SamplingPlan plan = plan_sampling(asked, model());
+    EXPECT_EQ(plan.config.prediction_type, PredictionType::kVPrediction);
+    EXPECT_TRUE(plan.config.rescale_betas_zero_snr);
+    EXPECT_EQ(plan.config.beta_start, model().scheduler.config.beta_start);
+    EXPECT_GT(difference(run_latents(asked, 7).values, run_latents(request(), 7).values), 1e-2);
+    asked.scheduler_options = {{"sigma_min", 20.0, "/data/scheduler_config/sigma_min"},
+                               {"sigma_max", 10.0, "/data/scheduler_config/sigma_max"}};
+    asked.sigma_schedule = SigmaSchedule::kKarras;
+    try {
+        const SdxlGeneration generation(model(), asked, {}, 7);
+        FAIL();
+    } catch (const Failure& failure) {
+        EXPECT_EQ(failure.error().code, ErrorCode::kInvalidRequest) << failure.error().message;
+        EXPECT_EQ(failure.error().pointer, "/data/scheduler_config/sigma_min");
+    }
+}
+
 TEST_F(PropertyTest, AHandOverAtTheEndIsNoHandOver) {
     auto first = request();
     first.denoising_end = 1;

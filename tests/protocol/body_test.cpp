@@ -31,6 +31,25 @@ TEST(FlatBody, EveryField) {
     EXPECT_EQ(request.id, "r1");
 }
 
+TEST(FlatBody, TheSchedulersConfiguration) {
+    const auto request = generation_from(
+        R"({"prompt":"p","SchedulerConfig":{"PredictionType":"v_prediction","rescale_betas_zero_snr":true,"solver_order":3,"use_karras_sigmas":true,"timestep_spacing":"trailing","sigma_min":null}})");
+    ASSERT_EQ(request.scheduler_options.size(), 3U);
+    EXPECT_EQ(request.scheduler_options[0].name, "rescale_betas_zero_snr");
+    EXPECT_EQ(std::get<bool>(request.scheduler_options[0].value), true);
+    EXPECT_EQ(std::get<std::string>(request.scheduler_options[1].value), "v_prediction");
+    EXPECT_EQ(request.scheduler_options[1].pointer, "/data/SchedulerConfig/PredictionType");
+    EXPECT_EQ(std::get<double>(request.scheduler_options[2].value), 3);
+    EXPECT_EQ(request.sigma_schedule, SigmaSchedule::kKarras);
+    EXPECT_EQ(request.timestep_spacing, TimestepSpacing::kTrailing);
+    expect_error(inference(R"({"prompt":"p","scheduler_config":{"solver_order":4}})"),
+                 ErrorCode::kInvalidRequest, "/data/scheduler_config/solver_order");
+    expect_error(inference(R"({"prompt":"p","scheduler_config":{"thresholding":true}})"),
+                 ErrorCode::kUnsupported, "/data/scheduler_config/thresholding");
+    EXPECT_TRUE(warns(parse_message(inference(R"({"prompt":"p","scheduler_config":{"solver_odor":2}})")),
+                      "/data/scheduler_config/solver_odor", "did you mean 'solver_order'"));
+}
+
 TEST(FlatBody, Defaults) {
     const GenerationRequest request = generation_from(R"({"prompt":"p"})");
     EXPECT_EQ(request.width, 1024);

@@ -92,6 +92,12 @@ TEST(Stages, HandOnPicturesOrLatentsOfAnySize) {
     const Message odd = parse_message(inference(
         R"({"prompt":"p","stages":[{"scale":2,"take_up":"image","denoising_start":0.5},{"scale":2,"height":64,"init_image":"x"}]})"));
     EXPECT_EQ(odd.warnings.size(), 5U);
+    const Message masked = parse_message(inference(
+        R"({"type":"multi_stage","prompt":"p","stages":[{"denoising_end":0.5},{"mask_image":"m.png"},{"mask_image":"m.png"}]})"));
+    ASSERT_EQ(masked.warnings.size(), 1U);
+    EXPECT_TRUE(warns(masked, "/data/stages/1/mask_image", "takes up latents"));
+    EXPECT_FALSE(stages_of(masked).stages[1].request.mask_image);
+    EXPECT_TRUE(stages_of(masked).stages[2].request.mask_image);
 }
 
 TEST(Stages, Refusals) {

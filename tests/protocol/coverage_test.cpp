@@ -33,6 +33,8 @@ std::string told(const Message& message) {
             << request->return_image_data << ' ';
         tell(out, request->scheduler);
         tell(out, request->sigma_schedule);
+        for (const SchedulerOption& option : request->scheduler_options)
+            std::visit([&](const auto& value) { out << option.name << '=' << value << ' '; }, option.value);
         for (const double t : request->timesteps) out << t << ' ';
         for (const double sigma : request->sigmas) out << sigma << ' ';
         out << request->prompt_2 << ' ' << request->negative_prompt_2 << ' ' << request->prompt_weighting

@@ -16,7 +16,6 @@ TEST(Features, FlatRefusals) {
                                                          {"output_format", "\"avif\""},
                                                          {"dtype", "\"int8\""},
                                                          {"upscale", R"({"enabled":true,"factor":2})"},
-                                                         {"snr_weighting", "5.0"},
                                                          {"safety_checker", "true"},
                                                          {"postprocessing", "[\"upscale\"]"}};
     for (const auto& [member, value] : cases)
@@ -29,7 +28,6 @@ TEST(Features, EnhancedRefusals) {
         {"Model", "Tokenizer", "\"t\""},
         {"Model", "TextEncoder", "\"t\""},
         {"Model", "TextEncoder2", "\"t\""},
-        {"Scheduler", "SnrWeighting", "true"},
         {"Performance", "Device", "\"cuda:0\""},
         {"Postprocessing", "SafetyChecker", "true"},
         {"Postprocessing", "Upscaler", "\"esrgan\""},
@@ -50,11 +48,11 @@ TEST(Features, NestedRefusals) {
 
 TEST(Features, NoEffectIsSaid) {
     const Message flat = parse_message(inference(
-        R"({"prompt":"p","xformers":true,"quality":95,"strength":0.8,"tags":["a"],"cpu_offload":false})"));
+        R"({"prompt":"p","xformers":true,"quality":95,"strength":0.8,"tags":["a"],"cpu_offload":false,"snr_weighting":5.0})"));
     generation_of(flat);
-    for (const char* member : {"xformers", "quality", "strength", "tags"})
+    for (const char* member : {"xformers", "quality", "strength", "tags", "snr_weighting"})
         EXPECT_TRUE(warns(flat, std::string("/data/") + member, "no effect")) << member;
-    EXPECT_EQ(flat.warnings.size(), 4U);
+    EXPECT_EQ(flat.warnings.size(), 5U);
 
     const Message enhanced = parse_message(inference(
         R"({"Conditioning":{"Prompt":"p","MaskBlur":4,"Img2ImgStrength":0.75},"Performance":{"AttentionSlicing":true,"DeviceIds":[0],"Compilation":{"Enabled":true}}})"));
