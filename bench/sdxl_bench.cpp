@@ -16,6 +16,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "adapter_bench.h"
 #include "backend/onednn/onednn_backend.h"
 #include "core/cancel_token.h"
 #include "core/error.h"
@@ -234,16 +235,30 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
     CLI::App app("Times the stages of SDXL against this machine's peak and says where the time goes.");
     Options options;
-    app.add_option("--model", options.model, "checkpoint or diffusers folder")->required();
+    app.add_option("--model", options.model, "checkpoint or diffusers folder");
     app.add_option("--size", options.size, "picture width and height in pixels")->check(CLI::Range(64, 4096));
     app.add_option("--precision", options.precision, "bf16 or fp32")->check(CLI::IsMember({"bf16", "fp32"}));
     app.add_option("--repeat", options.repeat, "timed runs of each stage after one to warm up")
         ->check(CLI::Range(1, 26));
     app.add_option("--pictures", options.pictures, "How many share a call of the UNet");
     app.add_option("--json", options.json, "write the same figures to this file");
+    AdapterBenchOptions of_adapters;
+    CLI::App* adapters = app.add_subcommand("adapters", "How long a LoRA takes, next to loading the model.");
+    adapters->add_option("--model", of_adapters.model, "checkpoint or diffusers folder")->required();
+    adapters->add_option("--precision", of_adapters.precision, "bf16 or fp32")
+        ->check(CLI::IsMember({"bf16", "fp32"}));
+    adapters->add_option("--rank", of_adapters.rank, "of the LoRA")->check(CLI::Range(1, 1024));
+    adapters->add_option("--repeat", of_adapters.repeat, "how often; the best counts")->check(CLI::Range(1, 26));
+    adapters->add_option("--json", of_adapters.json, "write the same figures to this file");
+    app.callback([&] {
+        if (!*adapters && options.model.empty()) throw CLI::RequiredError("--model");
+    });
     CLI11_PARSE(app, argc, argv);
     try {
-        run(options);
+        if (*adapters)
+            run_adapter_bench(of_adapters);
+        else
+            run(options);
         return 0;
     } catch (...) {
         std::fprintf(stderr, "sdxl-bench: %s\n", current_error().message.c_str());

@@ -27,6 +27,7 @@ endforeach()
 pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)            # one binary, best vector kernels per processor
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)      # the tokenizer's Unicode pattern
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)  # Unicode lower-casing and normal forms
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)      # XXH3: adapters are told apart by their bytes
 if(SDXL_OPENMP)
   find_package(OpenMP REQUIRED)        # the thread pool that oneDNN uses too
 endif()

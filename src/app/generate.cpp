@@ -5,9 +5,11 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "app/progress_bar.h"
 #include "core/log.h"
@@ -22,6 +24,38 @@ void on_interrupt(int) {
     if (CancelToken* token = g_token.load()) token->cancel();
 }
 
+// "name:0.8" -> the name and what stands behind the last `at`; the second is empty where there is none.
+std::pair<std::string, std::string> split_last(const std::string& text, char at) {
+    const auto place = text.find_last_of(at);
+    if (place == std::string::npos) return {text, ""};
+    return {text.substr(0, place), text.substr(place + 1)};
+}
+
+// What is added to the model, as the protocol has it. Paths are meant from the working directory.
+void add_additions(const GenerateOptions& wanted, nlohmann::json& data) {
+    const auto path = [](const std::string& name) { return std::filesystem::absolute(name).string(); };
+    for (const auto& lora : wanted.loras) {
+        const auto [name, weight] = split_last(lora, ':');
+        char* end = nullptr;
+        const double value = std::strtod(weight.c_str(), &end);
+        const bool is_weight = !weight.empty() && *end == '\0';
+        data["loras"].push_back({{"model_path", is_weight ? name : lora}, {"weight", is_weight ? value : 1.0}});
+    }
+    for (const auto& embedding : wanted.embeddings) {
+        const auto [name, word] = split_last(embedding, '=');
+        data["textual_inversions"].push_back({{"model_path", name}, {"token", word}});
+    }
+    for (const auto& control : wanted.controls) {
+        const auto [name, rest] = split_last(control, '=');
+        const auto [picture, preprocessor] = split_last(rest, ':');
+        data["controlnets"].push_back({{"model_path", name},
+                                       {"type", name},
+                                       {"conditioning_image", path(picture)},
+                                       {"preprocessor", preprocessor}});
+    }
+    for (const auto& picture : wanted.references) data["reference_images"].push_back(path(picture));
+}
+
 // The request goes through the protocol, so that both ways in have the same rules and defaults.
 Message message_of(const GenerateOptions& wanted) {
     nlohmann::json data = {{"prompt", wanted.prompt}, {"model_name", wanted.model}};
@@ -31,6 +65,7 @@ Message message_of(const GenerateOptions& wanted) {
     if (!wanted.image.empty()) data["init_image"] = path(wanted.image);
     if (!wanted.mask.empty()) data["mask_image"] = path(wanted.mask);
     if (wanted.strength) data["strength"] = *wanted.strength;
+    add_additions(wanted, data);
     if (!wanted.refiner.empty()) data["refiner_model"] = wanted.refiner;
     if (!wanted.vae.empty()) data["vae_model"] = wanted.vae;
     if (wanted.width) data["width"] = *wanted.width;

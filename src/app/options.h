@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 #include "orchestrator/session.h"
@@ -24,6 +25,10 @@ struct GenerateOptions {
     std::string model, prompt, negative_prompt, output, scheduler, spacing, rng, precision;
     std::string image, mask;   // files to start from
     std::string refiner, vae;  // models
+    std::vector<std::string> loras;       // NAME or NAME:WEIGHT
+    std::vector<std::string> embeddings;  // NAME or NAME=WORD
+    std::vector<std::string> controls;    // NAME=PICTURE or NAME=PICTURE:PREPROCESSOR
+    std::vector<std::string> references;  // pictures
     std::optional<long long> width, height, steps, seed;
     std::optional<double> guidance, strength;
     bool karras = false;

@@ -11,6 +11,7 @@
 // Failure, kOutOfMemory or kInternal; no foreign exception leaves a backend.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -33,11 +34,16 @@ enum class Activation {
 // "none", "silu", ...: for traces and messages.
 std::string_view activation_name(Activation activation);
 
+// Of any bytes.
+std::uint64_t digest_of(std::span<const std::byte> bytes, std::uint64_t seed = 0);
+
 // A weight in the form that its backend computes with. Only the backend that made it may use it.
 class PreparedWeight {
   public:
     virtual ~PreparedWeight() = default;
     virtual std::size_t bytes() const = 0;
+    // Of its values as they are computed with: equal weights in equal layouts have equal digests.
+    virtual std::uint64_t digest() const = 0;
 };
 using WeightPtr = std::shared_ptr<const PreparedWeight>;
 
@@ -91,6 +97,14 @@ class Backend {
     // For geglu(): one weight [2 * inner, in] whose upper half is the value and lower half the gate.
     virtual WeightPtr prepare_geglu(const LinearSource& source, DType compute) = 0;
     virtual WeightPtr prepare_conv2d(const ConvSource& source, DType compute) = 0;
+
+    // --- values of weights before they are prepared, in host memory: what adapters change
+    // ----------------------------------------------------------------
+    // As float32. REQUIRES: values.size() == view.shape.numel(), a floating-point type.
+    virtual void widen(const HostView& view, std::span<float> values) = 0;
+    // target [m, n] += scale * a [m, k] b [k, n], row-major.
+    virtual void add_product(std::span<float> target, std::span<const float> a, std::span<const float> b,
+                             std::int64_t k, float scale) = 0;
 
     // --- products
     // --------------------------------------------------------------------------------------------------- x

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "device/host.h"
+#include "engine/additions.h"
 #include "engine/picture_reader.h"
 #include "pipeline/memory_check.h"
 #include "pipeline/tiles.h"
@@ -77,6 +78,25 @@ void collect(std::vector<Error>& errors, Look look) {
     }
 }
 
+// Every file and picture that the request adds to its model.
+void check_additions(const GenerationRequest& request, const EngineConfig& config,
+                     const AdapterLibrary& adapters, std::vector<Error>& errors) {
+    const auto each = [&](const auto& list, auto look) {
+        for (const auto& item : list)
+            collect(errors, [&] { at_fault(item.pointer, [&] { look(item); }); });
+    };
+    each(request.loras, [&](const LoraRequest& lora) { AdapterFile::open(adapters.path_of(lora)); });
+    each(request.embeddings, [&](const EmbeddingRequest& embedding) {
+        load_textual_inversion(adapters.path_of(embedding));
+    });
+    each(request.controls, [&](const ControlRequest& control) { open_control(adapters.path_of(control)); });
+    each(request.controls, [&](const ControlRequest& control) { control_picture(control, request, config); });
+    each(request.references, [&](const ReferenceRequest& reference) { adapters.path_of(reference); });
+    each(request.references, [&](const ReferenceRequest& reference) {
+        for (const ImageSource& image : reference.images) read_picture(image, config);
+    });
+}
+
 }  // namespace
 
 std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const EngineConfig& config,
@@ -106,7 +126,8 @@ std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const En
 }
 
 std::vector<Error> check_generation(const GenerationRequest& request, const EngineConfig& config,
-                                    const ModelCache& models, DType compute) {
+                                    const ModelCache& models, const AdapterLibrary& adapters,
+                                    DType compute) {
     std::vector<Error> errors;
     collect(errors, [&] {
         if (request.model.empty() && models.loaded().empty())
@@ -123,6 +144,7 @@ std::vector<Error> check_generation(const GenerationRequest& request, const Engi
     });
     GenerationRequest sized = request;
     collect(errors, [&] { read_inputs(sized, config); });
+    check_additions(sized, config, adapters, errors);
     collect(errors, [&] {
         const int side = TileSizes{}.tile * kPixelsPerLatent;
         require_memory(decode_peak_bytes(std::min(sized.width, side), std::min(sized.height, side), compute),

@@ -73,7 +73,8 @@ class LoopEngine final : public Engine {
     explicit LoopEngine(const EngineConfig& config)
         : backend_(make_backend(config)),
           models_(*backend_, config.models_dir, config.confine),
-          parts_{config, *backend_, models_, {}, {}},
+          adapters_(*backend_, config.models_dir, config.confine),
+          parts_{config, *backend_, models_, adapters_, {}, {}},
           queue_(std::chrono::duration<double>(config.aging_seconds)),
           loop_([this] { run_loop(); }) {}
 
@@ -134,7 +135,7 @@ class LoopEngine final : public Engine {
     }
 
     std::vector<Error> check(const GenerationRequest& request) const override {
-        return check_generation(request, parts_.config, models_, parts_.compute_type(request.precision));
+        return check_generation(request, parts_.config, models_, adapters_, parts_.compute_type(request.precision));
     }
 
   private:
@@ -213,7 +214,10 @@ class LoopEngine final : public Engine {
     CleanupResult clean_up(const CleanupRequest& request) {
         CleanupResult result;
         const auto before = process_memory().resident_bytes;
-        if (request.unload_models) result.unloaded = models_.unload("");
+        if (request.unload_models) {
+            result.unloaded = models_.unload("");
+            adapters_.drop_networks();
+        }
         backend_->release_cached_memory();
         ::malloc_trim(0);
         result.memory_used_bytes = process_memory().resident_bytes;
@@ -223,6 +227,7 @@ class LoopEngine final : public Engine {
 
     std::unique_ptr<Backend> backend_;
     ModelCache models_;
+    AdapterLibrary adapters_;
     EngineParts parts_;
     JobQueue queue_;
     std::thread loop_;  // last: starts when everything above is there

@@ -61,6 +61,8 @@ struct EngineConfig {
     std::string backend;   // "" = the device's best; "onednn", "reference"
     bool confine = false;  // models and pictures only inside models_dir and output_dir
     double aging_seconds = 60;
+    // Of weights under adapters that are kept for the next request, at most; less where memory is short.
+    double adapter_cache_gb = 4;
 };
 
 // Fails with kUnsupported for a device or backend this build does not have.

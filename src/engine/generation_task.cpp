@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "device/host.h"
+#include "engine/additions.h"
 #include "engine/picture_reader.h"
 #include "engine/picture_writer.h"
 #include "engine/progress_meter.h"
@@ -25,6 +26,13 @@ namespace sdxl {
 DType EngineParts::compute_type(Precision precision) const {
     if (precision == Precision::kF32 || !backend.supports(DType::kBF16)) return DType::kF32;
     return DType::kBF16;
+}
+
+std::uint64_t EngineParts::adapter_budget() const {
+    constexpr double kGigabyte = 1e9;
+    const auto wished = static_cast<std::uint64_t>(std::max(0.0, config.adapter_cache_gb) * kGigabyte);
+    const std::uint64_t available = host_memory().available_bytes;
+    return available == 0 ? wished : std::min(wished, available / 2);
 }
 
 namespace {
@@ -50,13 +58,17 @@ struct Pass {
     std::filesystem::path path;
     std::string stamp;
     DType compute = DType::kF32;
-    std::optional<Conditioning> conditioning;
+    std::vector<AdapterUse> loras = {};
+    std::vector<ControlUse> controls = {};
+    std::vector<Reference> references = {};
+    std::vector<Control> at_work = {};  // of `controls`, with this conditioning
+    std::optional<Conditioning> conditioning = std::nullopt;
 };
 
 // The refiner's share goes on where the base model's ends.
 std::vector<Pass> passes_of(const GenerationRequest& request) {
     std::vector<Pass> passes;
-    passes.push_back({request, {}, {}, DType::kF32, std::nullopt});
+    passes.push_back({request, {}, {}});
     if (!request.refiner) return passes;
     const RefinerRequest& refiner = *request.refiner;
     if (!refiner.strength && refiner.switch_at >= 1) return passes;
@@ -216,7 +228,14 @@ class GenerationTask final : public Task {
                 "the model was loaded again in between: a request of higher priority needed another one, or "
                 "it was unloaded");
         expect_load_ = false;
+        adapt(*model);
         return model;
+    }
+
+    // Makes the weights those of this pass: another request may have left its own.
+    void adapt(const SdxlModel& model) {
+        const Timed timed(result_.adapter_seconds);
+        model.weights->apply(pass().loras, parts_.adapter_budget(), *context_.token);
     }
 
     // Without a name the one that was used last, but for refiners.
@@ -247,8 +266,26 @@ class GenerationTask final : public Task {
             result_.refiner_model = model->path.string();
             return;
         }
+        read_additions(*model);
         plan_decoding(*model);
         describe_result(*model);
+    }
+
+    void read_additions(const SdxlModel& model) {
+        const Warn tell_host = [this](std::string text) { warn(std::move(text)); };
+        passes_[0].loras = read_loras(parts_.adapters, model, request_, result_.adapters, tell_host);
+        take_defaults_of(passes_[0].loras, request_, tell_host);
+        embeddings_ = read_embeddings(parts_.adapters, request_);
+        passes_[0].controls = read_controls(parts_.adapters, model, request_, parts_.config, *context_.token,
+                                            result_.controls, tell_host);
+        passes_[0].references = read_references(parts_.adapters, model, request_, parts_.config,
+                                                *context_.token, result_.references, tell_host);
+        for (Pass& each : passes_) {
+            each.request.scheduler = request_.scheduler;
+            each.request.timestep_spacing = request_.timestep_spacing;
+            each.request.steps = request_.steps;
+        }
+        passes_[0].request.guidance_scale = request_.guidance_scale;
     }
 
     // Whole if that fits into memory, else in tiles.
@@ -331,9 +368,15 @@ class GenerationTask final : public Task {
         tell(Stage::kEncode, 0, 1);
         Pass& now = pass();
         const Timed timed(result_.encode_seconds);
-        now.conditioning.emplace(ctx, model, now.request, plan_sampling(now.request, model).guidance());
+        now.at_work.clear();
+        now.conditioning.emplace(ctx, model, now.request, plan_sampling(now.request, model).guidance(),
+                                 embeddings_);
+        now.conditioning->add_references(ctx, model, now.references);
+        for (const ControlUse& use : now.controls)
+            now.at_work.emplace_back(model, use, request_.width, request_.height);
         if (!now.conditioning->finite()) return escalate("the encoded prompts");
         result_.prompt_weighting = result_.prompt_weighting || now.conditioning->weighted();
+        if (pass_ == 0) result_.embeddings = now.conditioning->used_triggers();
         for (const auto& warning : now.conditioning->warnings()) warn(warning);
         phase_ = group_.empty() ? Phase::kPrepare : Phase::kDenoise;
     }
@@ -387,7 +430,7 @@ class GenerationTask final : public Task {
         const Timed timed(result_.denoise_seconds);
         std::vector<SdxlGeneration*> generations;
         for (const auto& generation : group_) generations.push_back(generation.get());
-        if (!step_together(ctx, model, *pass().conditioning, generations))
+        if (!step_together(ctx, model, *pass().conditioning, generations, pass().at_work))
             return escalate("the UNet's results");
         parts_.steps += group_.size();
         const int every = std::max(1, context_.wish.every);
@@ -412,6 +455,7 @@ class GenerationTask final : public Task {
         if (group_begin_ < request_.batch_size) return;
         group_begin_ = 0;
         pass().conditioning.reset();
+        pass().at_work.clear();
         ++pass_;
         expect_load_ = true;
         phase_ = Phase::kLoad;
@@ -485,6 +529,7 @@ class GenerationTask final : public Task {
     bool expect_load_ = false;
     bool full_vae_ = false;
     std::optional<TileSizes> tiles_;
+    std::vector<GivenInversion> embeddings_;
 };
 
 }  // namespace

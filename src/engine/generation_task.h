@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/adapter_library.h"
 #include "engine/engine.h"
 #include "engine/job_queue.h"
 #include "engine/model_cache.h"
@@ -17,11 +18,14 @@ struct EngineParts {
     EngineConfig config;
     Backend& backend;
     ModelCache& models;
+    AdapterLibrary& adapters;
     std::atomic<std::uint64_t> pictures{0};
     std::atomic<std::uint64_t> steps{0};
 
     // The element type for a request's precision.
     DType compute_type(Precision precision) const;
+    // How many bytes of weights that adapters left unused may be kept.
+    std::uint64_t adapter_budget() const;
 };
 
 std::unique_ptr<Task> make_generation_task(EngineParts& parts, GenerationRequest request, JobContext context,

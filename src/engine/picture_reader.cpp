@@ -54,16 +54,6 @@ std::vector<std::uint8_t> read_file(const std::string& name, const EngineConfig&
     return bytes;
 }
 
-Image read_picture(const ImageSource& source, const EngineConfig& config) {
-    try {
-        return source.bytes ? decode_image(*source.bytes) : decode_image(read_file(source.path, config));
-    } catch (const Failure& failure) {
-        Error error = failure.error();
-        error.pointer = source.pointer;
-        throw Failure(std::move(error));
-    }
-}
-
 // The nearest size that a picture can have, diffusers' way: rounded down to a multiple of 8.
 int fitting_side(double side) {
     const int whole = static_cast<int>(side) / kPixelsPerLatent * kPixelsPerLatent;
@@ -79,6 +69,16 @@ void take_size(int width, int height, GenerationRequest& request) {
 }
 
 }  // namespace
+
+Image read_picture(const ImageSource& source, const EngineConfig& config) {
+    try {
+        return source.bytes ? decode_image(*source.bytes) : decode_image(read_file(source.path, config));
+    } catch (const Failure& failure) {
+        Error error = failure.error();
+        error.pointer = source.pointer;
+        throw Failure(std::move(error));
+    }
+}
 
 PictureInputs read_inputs(GenerationRequest& request, const EngineConfig& config) {
     PictureInputs inputs;

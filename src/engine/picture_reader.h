@@ -10,6 +10,7 @@ namespace sdxl {
 // Reads the initial image and the mask. `request` gets the picture's size where it leaves that to the initial
 // image. Under confinement files are read from the output folder alone (relative paths are meant from there).
 // Fails with kNotFound or kIo for a file, kInvalidRequest for one that is no picture, naming the field.
+Image read_picture(const ImageSource& source, const EngineConfig& config);  // one of them, RGB
 PictureInputs read_inputs(GenerationRequest& request, const EngineConfig& config);
 
 }  // namespace sdxl

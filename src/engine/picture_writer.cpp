@@ -59,11 +59,23 @@ std::string plain_number(double value) {
     return text;
 }
 
+// As the A1111 web UI writes LoRAs into prompts: <lora:name:weight>, or with the text encoders' weight first.
+std::string lora_tags(const std::vector<AdapterReport>& adapters) {
+    std::string tags;
+    for (const AdapterReport& adapter : adapters) {
+        const bool alike = adapter.text_encoder_weight == adapter.unet_weight;
+        tags += " <lora:" + std::filesystem::path(adapter.path).stem().string() + ":" +
+                (alike ? "" : plain_number(adapter.text_encoder_weight) + ":") +
+                plain_number(adapter.unet_weight) + ">";
+    }
+    return tags;
+}
+
 // The form that the A1111 web UI writes and reads.
 std::string parameters_text(const GenerationRequest& request, const GenerationResult& so_far,
                             std::uint64_t seed) {
     const bool plain = so_far.sigma_schedule == SigmaSchedule::kPlain;
-    std::string text = request.prompt + "\n";
+    std::string text = request.prompt + lora_tags(so_far.adapters) + "\n";
     if (!request.negative_prompt.empty()) text += "Negative prompt: " + request.negative_prompt + "\n";
     text += "Steps: " + std::to_string(so_far.steps) +
             ", Sampler: " + std::string(scheduler_title(so_far.scheduler)) +

@@ -1,6 +1,9 @@
 #include "models/clip_text_model.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <numeric>
+#include <string>
 
 #include "core/error.h"
 
@@ -36,8 +39,8 @@ ClipTextModel::ClipTextModel(const LoadContext& load, const WeightMap& weights, 
     }
 }
 
-ClipTextModel::Output ClipTextModel::forward(const Context& ctx, std::span<const std::int32_t> ids,
-                                             int skip) const {
+ClipTextModel::Output ClipTextModel::forward(const Context& ctx, std::span<const std::int32_t> ids, int skip,
+                                             std::span<const float> more_rows) const {
     if (skip < 0 || skip >= config_.layers) {
         fail(ErrorCode::kInvalidRequest,
              "clip skip " + std::to_string(skip) + " is outside 0 to " + std::to_string(config_.layers - 1));
@@ -45,7 +48,7 @@ ClipTextModel::Output ClipTextModel::forward(const Context& ctx, std::span<const
     const int hidden_layers = config_.layers - 1 - skip;
     const int run_layers = projection_ ? config_.layers : hidden_layers;
     const auto batch = static_cast<std::int64_t>(ids.size()) / config_.max_positions;
-    Tensor x = ops::embed(ctx, tokens_, ids, batch, positions_);  // [N, L, C]
+    Tensor x = embed(ctx, ids, batch, more_rows);  // [N, L, C]
     Output output;
     output.hidden = x;
     for (int i = 0; i < run_layers; ++i) {
@@ -54,6 +57,37 @@ ClipTextModel::Output ClipTextModel::forward(const Context& ctx, std::span<const
     }
     if (projection_) output.pooled = pool(ctx, x, ids);
     return output;
+}
+
+Tensor ClipTextModel::embed(const Context& ctx, std::span<const std::int32_t> ids, std::int64_t batch,
+                            std::span<const float> more_rows) const {
+    if (more_rows.empty()) return ops::embed(ctx, tokens_, ids, batch, positions_);
+    // A table of just the rows that are named, one behind the other: converting to float32 is exact.
+    const auto width = static_cast<std::size_t>(config_.hidden_size);
+    const auto vocabulary = static_cast<std::int32_t>(config_.vocab_size);
+    const auto end = vocabulary + static_cast<std::int32_t>(more_rows.size() / width);
+    std::vector<float> rows;  // [N L, C]
+    rows.reserve(ids.size() * width);
+    for (const std::int32_t id : ids) {
+        if (id < 0 || id >= end)
+            fail(ErrorCode::kInternal,
+                 "token id " + std::to_string(id) + " is outside 0 to " + std::to_string(end - 1));
+        if (id >= vocabulary) {
+            const auto row = more_rows.subspan(static_cast<std::size_t>(id - vocabulary) * width, width);
+            rows.insert(rows.end(), row.begin(), row.end());
+            continue;
+        }
+        const std::size_t offset = static_cast<std::size_t>(id) * width * dtype_size(tokens_.dtype);
+        const auto row = to_f32({tokens_.data + offset, tokens_.dtype, {config_.hidden_size}, tokens_.name});
+        rows.insert(rows.end(), row.begin(), row.end());
+    }
+    std::vector<std::int32_t> places(ids.size());
+    std::iota(places.begin(), places.end(), 0);
+    const HostView table{reinterpret_cast<const std::byte*>(rows.data()),
+                         DType::kF32,
+                         {static_cast<std::int64_t>(ids.size()), config_.hidden_size},
+                         tokens_.name};
+    return ops::embed(ctx, table, places, batch, positions_);
 }
 
 Tensor ClipTextModel::pool(const Context& ctx, const Tensor& last, std::span<const std::int32_t> ids) const {

@@ -32,10 +32,14 @@ class ClipTextModel {
     // ids N x max_positions, start and end tokens included. `skip` 0 gives the last layer but one, as SDXL
     // was trained with; every further one stops a layer earlier, down to the embeddings at layers - 1. The
     // pooled vector is the last layer's state at the first end token, after norm and projection, whatever
-    // `skip` is. Fails with kInvalidRequest if skip is out of range.
-    Output forward(const Context& ctx, std::span<const std::int32_t> ids, int skip = 0) const;
+    // `skip` is. Ids from vocab_size on are rows of `more_rows` [n, hidden_size], which this call alone has
+    // beside the token table. Fails with kInvalidRequest if skip is out of range.
+    Output forward(const Context& ctx, std::span<const std::int32_t> ids, int skip = 0,
+                   std::span<const float> more_rows = {}) const;
 
   private:
+    Tensor embed(const Context& ctx, std::span<const std::int32_t> ids, std::int64_t batch,
+                 std::span<const float> more_rows) const;
     Tensor pool(const Context& ctx, const Tensor& last, std::span<const std::int32_t> ids) const;
 
     ClipTextConfig config_;

@@ -13,7 +13,7 @@
 
 #include "models/unet_blocks.h"
 #include "models/unet_config.h"
-#include "nn/embeddings.h"
+#include "models/unet_embeddings.h"
 
 namespace sdxl {
 
@@ -23,6 +23,14 @@ struct UNetConditioning {
     std::vector<Tensor> kv;  // every cross-attention's keys and values, [N, Lk, 2 * C]
     // The same of reference images, each for every cross-attention: IpAdapter makes them.
     std::vector<std::vector<Tensor>> images;
+};
+
+// What control models add to a pass, summed over them and weighed; empty: nothing. In the context's element
+// type, for every entry of the batch.
+struct ControlResiduals {
+    std::vector<Tensor> down;     // of ControlNets, one for each skip connection, conv_in's first
+    Tensor mid;                   // of ControlNets, for the middle block's output; may be undefined
+    std::vector<Tensor> adapter;  // of T2I-Adapters: a state for each down block, and one for the middle
 };
 
 // What a pass may be asked for beyond the prediction itself.
@@ -36,6 +44,7 @@ struct UNetOptions {
     std::vector<float> image_scales{};
     // For a network that was trained to know it (config().guidance_dim), the guidance scale.
     float guidance_scale = 1;
+    ControlResiduals control;
 };
 
 class UNet2DConditionModel {
@@ -54,15 +63,9 @@ class UNet2DConditionModel {
                    const UNetConditioning& conditioning, const UNetOptions& options = {}) const;
 
   private:
-    // SiLU of the time embedding, [N, time_embed_dim]
-    Tensor embed_time(const Context& ctx, std::span<const float> timesteps, const Tensor& add_embedding,
-                      float guidance_scale) const;
-
     UNetConfig config_;
     nn::Conv2d conv_in_;
-    std::optional<nn::Linear> guidance_projection_;
-    nn::TimestepEmbedding time_embedding_;
-    nn::TimestepEmbedding add_embedding_;
+    UNetEmbeddings embeddings_;
     std::vector<UNetDownBlock> down_blocks_;
     UNetMidBlock mid_block_;
     std::vector<UNetUpBlock> up_blocks_;

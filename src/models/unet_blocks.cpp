@@ -71,37 +71,44 @@ void UNetDownBlock::project_context(const Context& ctx, const Tensor& context,
 }
 
 Tensor UNetDownBlock::forward(const Context& ctx, Tensor x, const Tensor& time_silu, ContextReader& kv,
-                              std::vector<Tensor>& skips) const {
+                              std::vector<Tensor>& skips, const Tensor& adapter_state) const {
     for (std::size_t i = 0; i < resnets_.size(); ++i) {
         x = resnets_[i].forward(ctx, x, time_silu);  // [N, h, w, out]
         if (!attentions_.empty()) x = attentions_[i].forward(ctx, x, kv.take(attentions_[i].depth()));
+        const bool last = i + 1 == resnets_.size();
+        if (last && !attentions_.empty() && adapter_state.defined()) x = ops::add(ctx, x, adapter_state);
         skips.push_back(x);
     }
     if (downsampler_) {
         x = downsampler_->forward(ctx, x);  // [N, h / 2, w / 2, out]
         skips.push_back(x);
     }
+    if (attentions_.empty() && adapter_state.defined())
+        skips.back() = x = ops::add(ctx, x, adapter_state);  // [N, h', w', out]
     return x;
 }
 
 UNetMidBlock::UNetMidBlock(const LoadContext& load, const WeightScope& scope, const UNetConfig& config)
     : resnet_0_(load, scope.sub("resnets", 0),
-                resnet(config, config.block_out_channels.back(), config.block_out_channels.back())),
-      attention_(load, scope.sub("attentions", 0),
-                 transformer(config, config.block_out_channels.back(), config.mid_depth)),
-      resnet_1_(load, scope.sub("resnets", 1),
-                resnet(config, config.block_out_channels.back(), config.block_out_channels.back())) {}
+                resnet(config, config.block_out_channels.back(), config.block_out_channels.back())) {
+    if (config.mid_depth == 0) return;
+    attention_.emplace(load, scope.sub("attentions", 0),
+                       transformer(config, config.block_out_channels.back(), config.mid_depth));
+    resnet_1_.emplace(load, scope.sub("resnets", 1),
+                      resnet(config, config.block_out_channels.back(), config.block_out_channels.back()));
+}
 
 void UNetMidBlock::project_context(const Context& ctx, const Tensor& context, std::vector<Tensor>& kv) const {
-    attention_.project_context(ctx, context, kv);
+    if (attention_) attention_->project_context(ctx, context, kv);
 }
 
 Tensor UNetMidBlock::forward(const Context& ctx, const Tensor& x, const Tensor& time_silu, ContextReader& kv,
                              std::int64_t perturbed) const {
     const Tensor first = resnet_0_.forward(ctx, x, time_silu);  // [N, h, w, C]
+    if (!attention_) return first;
     const Tensor attended =
-        attention_.forward(ctx, first, kv.take(attention_.depth()), perturbed);  // [N, h, w, C]
-    return resnet_1_.forward(ctx, attended, time_silu);                          // [N, h, w, C]
+        attention_->forward(ctx, first, kv.take(attention_->depth()), perturbed);  // [N, h, w, C]
+    return resnet_1_->forward(ctx, attended, time_silu);                           // [N, h, w, C]
 }
 
 UNetUpBlock::UNetUpBlock(const LoadContext& load, const WeightScope& scope, const UNetConfig& config,

@@ -44,9 +44,11 @@ class UNetDownBlock {
                   std::size_t index);
 
     void project_context(const Context& ctx, const Tensor& context, std::vector<Tensor>& kv) const;
-    // x [N, h, w, in] -> [N, h', w', out]; appends every layer's output to `skips`.
+    // x [N, h, w, in] -> [N, h', w', out]; appends every layer's output to `skips`. A T2I-Adapter's state is
+    // added where diffusers adds it: with attention to the last layer's output, before it is made smaller;
+    // without to the block's.
     Tensor forward(const Context& ctx, Tensor x, const Tensor& time_silu, ContextReader& kv,
-                   std::vector<Tensor>& skips) const;
+                   std::vector<Tensor>& skips, const Tensor& adapter_state = {}) const;
 
   private:
     std::vector<nn::ResnetBlock2D> resnets_;
@@ -54,7 +56,7 @@ class UNetDownBlock {
     std::optional<nn::Downsample2D> downsampler_;     // but for the last block
 };
 
-// UNetMidBlock2DCrossAttn.
+// UNetMidBlock2DCrossAttn, or, at a depth of 0, UNetMidBlock2D with one resnet (of small ControlNets).
 class UNetMidBlock {
   public:
     UNetMidBlock(const LoadContext& load, const WeightScope& scope, const UNetConfig& config);
@@ -66,8 +68,8 @@ class UNetMidBlock {
 
   private:
     nn::ResnetBlock2D resnet_0_;
-    nn::Transformer2DModel attention_;
-    nn::ResnetBlock2D resnet_1_;
+    std::optional<nn::Transformer2DModel> attention_;
+    std::optional<nn::ResnetBlock2D> resnet_1_;  // behind attention
 };
 
 // FreeU in one block (Si et al. 2023): what comes from below is made stronger in the first half of its

@@ -16,17 +16,19 @@ std::string block(const char* side, std::size_t index) {
 }
 
 int depth_of(const WeightMap& weights, const std::string& prefix) {
-    return count_of(weights, prefix + "attentions.0.transformer_blocks.", ".norm1.weight");
+    const int depth = count_of(weights, prefix + "attentions.0.transformer_blocks.", ".norm1.weight");
+    if (depth == 0 && weights.find(prefix + "attentions.0.norm.weight") != nullptr)
+        fail(ErrorCode::kInvalidModel,
+             weights.component() + ": " + prefix + "attentions.0 has no transformer blocks: not " + kKind);
+    return depth;
 }
 
-// Cross-attention's context and the form of its projections, from the middle block, which always has
-// attention.
-void detect_attention(const WeightMap& weights, UNetConfig& config) {
-    const std::string middle = "mid_block.attentions.0.";
-    config.mid_depth = depth_of(weights, "mid_block.");
+// Cross-attention's context and the form of its projections, from the place that has attention if any has.
+void detect_attention(const WeightMap& weights, const std::string& place, UNetConfig& config) {
+    const std::string attention = place + "attentions.0.";
     config.cross_attention_dim =
-        shape_at(weights, middle + "transformer_blocks.0.attn2.to_k.weight", 2, kKind)[1];
-    const auto* projection = weights.find(middle + "proj_in.weight");
+        shape_at(weights, attention + "transformer_blocks.0.attn2.to_k.weight", 2, kKind)[1];
+    const auto* projection = weights.find(attention + "proj_in.weight");
     config.use_linear_projection = projection == nullptr || projection->view.shape.rank() == 2;
 }
 
@@ -35,7 +37,7 @@ void detect_embeddings(const WeightMap& weights, UNetConfig& config) {
     if (weights.find("time_embedding.cond_proj.weight") != nullptr)
         config.guidance_dim = shape_at(weights, "time_embedding.cond_proj.weight", 2, kKind)[1];
     if (config.guidance_dim % 2 != 0 || config.guidance_dim == 2)
-        fail(ErrorCode::kInvalidModel, "unet: time_embedding.cond_proj takes " +
+        fail(ErrorCode::kInvalidModel, weights.component() + ": time_embedding.cond_proj takes " +
                                            std::to_string(config.guidance_dim) + " channels: not " + kKind);
     const std::int64_t projection = shape_at(weights, "add_embedding.linear_1.weight", 2, kKind)[1];
     // A refiner's context is as wide as its pooled prompt; the base model's is wider by the first encoder.
@@ -44,17 +46,18 @@ void detect_embeddings(const WeightMap& weights, UNetConfig& config) {
     config.time_id_count = refiner ? kRefinerIds : kRefinerIds + 1;
     config.pooled_dim = projection - config.time_id_count * config.time_id_dim;
     if (config.pooled_dim <= 0) {
-        fail(ErrorCode::kInvalidModel, "unet: add_embedding takes " + std::to_string(projection) +
+        fail(ErrorCode::kInvalidModel, weights.component() + ": add_embedding takes " +
+                                           std::to_string(projection) +
                                            " channels, too few for six time ids: not " + kKind);
     }
 }
 
-void check_channels(const UNetConfig& config) {
+void check_channels(const WeightMap& weights, const UNetConfig& config) {
     for (std::size_t i = 0; i < config.block_out_channels.size(); ++i) {
         const std::int64_t channels = config.block_out_channels[i];
         const bool heads_fit = config.down_depths[i] == 0 || channels % config.head_size == 0;
         if (channels % config.norm_groups != 0 || !heads_fit) {
-            fail(ErrorCode::kInvalidModel, "unet: a block has " + std::to_string(channels) +
+            fail(ErrorCode::kInvalidModel, weights.component() + ": a block has " + std::to_string(channels) +
                                                " channels, which groups of 32 or heads of 64 do not divide");
         }
     }
@@ -88,7 +91,7 @@ void check_blocks(const ConfigCheck& check, const UNetConfig& config) {
     check.expect("layers_per_block", config.layers_per_block);
     check.expect("down_block_types", block_types(config.down_depths, "Down"));
     check.expect("up_block_types", block_types(config.up_depths, "Up"));
-    check.expect("mid_block_type", "UNetMidBlock2DCrossAttn");
+    check.expect("mid_block_type", config.mid_depth > 0 ? "UNetMidBlock2DCrossAttn" : "UNetMidBlock2D");
     std::vector<std::int64_t> depths, heads;
     for (std::size_t i = 0; i < config.block_out_channels.size(); ++i) {
         depths.push_back(config.down_depths[i]);
@@ -102,31 +105,41 @@ void check_blocks(const ConfigCheck& check, const UNetConfig& config) {
 
 }  // namespace
 
-UNetConfig detect_unet_config(const WeightMap& weights) {
+UNetConfig detect_encoder_config(const WeightMap& weights) {
     UNetConfig config;
     config.in_channels = shape_at(weights, "conv_in.weight", 4, kKind)[1];
-    config.out_channels = shape_at(weights, "conv_out.weight", 4, kKind)[0];
     config.block_out_channels.clear();
     config.down_depths.clear();
     config.up_depths.clear();
     const int blocks = count_of(weights, "down_blocks.", ".resnets.0.conv1.weight");
-    if (blocks == 0) fail(ErrorCode::kInvalidModel, "unet has no down_blocks: not " + std::string(kKind));
+    if (blocks == 0)
+        fail(ErrorCode::kInvalidModel, weights.component() + " has no down_blocks: not " + kKind);
+    config.mid_depth = depth_of(weights, "mid_block.");
+    std::string attention = config.mid_depth > 0 ? "mid_block." : "";
     for (int i = 0; i < blocks; ++i) {
-        const auto index = static_cast<std::size_t>(i);
-        const std::string down = block("down_blocks", index);
+        const std::string down = block("down_blocks", static_cast<std::size_t>(i));
         config.block_out_channels.push_back(shape_at(weights, down + "resnets.0.conv1.weight", 4, kKind)[0]);
         config.down_depths.push_back(depth_of(weights, down));
-        config.up_depths.push_back(depth_of(weights, block("up_blocks", index)));
+        if (attention.empty() && config.down_depths.back() > 0) attention = down;
     }
     config.layers_per_block = count_of(weights, "down_blocks.0.resnets.", ".conv1.weight");
-    detect_attention(weights, config);
+    if (!attention.empty()) detect_attention(weights, attention, config);
     detect_embeddings(weights, config);
-    check_channels(config);
+    check_channels(weights, config);
     return config;
 }
 
-void check_against_json(const UNetConfig& config, std::string_view json) {
-    const ConfigCheck check("unet", json);
+UNetConfig detect_unet_config(const WeightMap& weights) {
+    UNetConfig config = detect_encoder_config(weights);
+    shape_at(weights, "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight", 2, kKind);
+    config.out_channels = shape_at(weights, "conv_out.weight", 4, kKind)[0];
+    for (std::size_t i = 0; i < config.block_out_channels.size(); ++i)
+        config.up_depths.push_back(depth_of(weights, block("up_blocks", i)));
+    return config;
+}
+
+void check_against_json(const UNetConfig& config, std::string_view json, const std::string& component) {
+    const ConfigCheck check(component, json);
     check.expect("in_channels", config.in_channels);
     check.expect("out_channels", config.out_channels);
     check.expect("cross_attention_dim", config.cross_attention_dim);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -36,7 +37,12 @@ struct UNetConfig {
 // Fails with kInvalidModel if the tensors are no UNet of SDXL.
 UNetConfig detect_unet_config(const WeightMap& weights);
 
-// Fails with kInvalidModel, saying which option differs or is not supported.
-void check_against_json(const UNetConfig& config, std::string_view json);
+// The same for the half of a UNet that a ControlNet is a copy of: up_depths is empty, and the middle block
+// may be without attention (mid_depth 0).
+UNetConfig detect_encoder_config(const WeightMap& weights);
+
+// Fails with kInvalidModel, saying which option differs or is not supported. `component` is for messages.
+void check_against_json(const UNetConfig& config, std::string_view json,
+                        const std::string& component = "unet");
 
 }  // namespace sdxl

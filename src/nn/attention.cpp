@@ -12,7 +12,7 @@ SelfAttention::SelfAttention(const LoadContext& load, const WeightScope& scope, 
 
 Tensor SelfAttention::forward(const Context& ctx, const Tensor& x, const Tensor& residual,
                               bool causal) const {
-    const Tensor qkv = ops::linear(ctx, x, qkv_);  // [N, L, 3 * C]
+    const Tensor qkv = ops::linear(ctx, x, *qkv_);  // [N, L, 3 * C]
     const Tensor attended =
         ops::attention(ctx, qkv.columns(0, channels_), qkv.columns(channels_, channels_),
                        qkv.columns(2 * channels_, channels_), heads_, causal);  // [N, L, C]
@@ -22,7 +22,7 @@ Tensor SelfAttention::forward(const Context& ctx, const Tensor& x, const Tensor&
 Tensor SelfAttention::forward_perturbed(const Context& ctx, const Tensor& x, const Tensor& residual,
                                         std::int64_t perturbed) const {
     if (perturbed == 0) return forward(ctx, x, residual);
-    const Tensor qkv = ops::linear(ctx, x, qkv_);  // [N, L, 3 * C]
+    const Tensor qkv = ops::linear(ctx, x, *qkv_);  // [N, L, 3 * C]
     const std::int64_t plain = x.dim(0) - perturbed;
     // A softmax over the token itself is 1: what comes out is its value.
     const Tensor values = qkv.columns(2 * channels_, channels_).slice(plain, perturbed);
@@ -43,7 +43,7 @@ CrossAttention::CrossAttention(const LoadContext& load, const WeightScope& scope
       out_(load, scope.sub(names.out), channels, channels) {}
 
 Tensor CrossAttention::project_context(const Context& ctx, const Tensor& context) const {
-    return ops::linear(ctx, context, kv_);
+    return ops::linear(ctx, context, *kv_);
 }
 
 Tensor CrossAttention::attend(const Context& ctx, const Tensor& q, const Tensor& kv) const {
@@ -53,7 +53,7 @@ Tensor CrossAttention::attend(const Context& ctx, const Tensor& q, const Tensor&
 
 Tensor CrossAttention::forward(const Context& ctx, const Tensor& x, const CrossContext& context,
                                const Tensor& residual) const {
-    const Tensor q = ops::linear(ctx, x, q_);      // [N, L, C]
+    const Tensor q = ops::linear(ctx, x, *q_);     // [N, L, C]
     Tensor attended = attend(ctx, q, context.kv);  // [N, L, C]
     for (const AddedContext& added : context.added)
         attended = ops::add_scaled(ctx, attended, attend(ctx, q, added.kv), added.scale);

@@ -34,7 +34,7 @@ class SelfAttention {
   private:
     std::int64_t channels_;
     int heads_;
-    ops::LinearWeight qkv_;  // [3 * C, C]
+    Slotted<ops::LinearWeight> qkv_;  // [3 * C, C]
     Linear out_;
 };
 
@@ -66,8 +66,8 @@ class CrossAttention {
 
     std::int64_t channels_;
     int heads_;
-    ops::LinearWeight q_;   // [C, C]
-    ops::LinearWeight kv_;  // [2 * C, context_channels]
+    Slotted<ops::LinearWeight> q_;   // [C, C]
+    Slotted<ops::LinearWeight> kv_;  // [2 * C, context_channels]
     Linear out_;
 };
 

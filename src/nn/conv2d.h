@@ -7,8 +7,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "ops/ops.h"
-#include "weights/weight_scope.h"
+#include "nn/linear.h"
 
 namespace sdxl::nn {
 
@@ -30,8 +29,8 @@ class Conv2d {
     Tensor forward(const Context& ctx, const Tensor& x, const Tensor& residual = {}) const;
 
   private:
-    std::optional<ops::LinearWeight> pointwise_;
-    std::optional<ops::ConvWeight> spatial_;
+    std::optional<Slotted<ops::LinearWeight>> pointwise_;
+    std::optional<Slotted<ops::ConvWeight>> spatial_;
 };
 
 }  // namespace sdxl::nn

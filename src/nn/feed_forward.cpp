@@ -3,12 +3,14 @@
 namespace sdxl::nn {
 namespace {
 
-ops::GegluWeight bind_geglu(const LoadContext& load, const WeightScope& scope, std::int64_t in,
-                            std::int64_t inner) {
-    auto weight =
-        ops::prepare_geglu(load, {{scope.get("weight", {2 * inner, in})}, {scope.get("bias", {2 * inner})}});
-    scope.release("weight");
-    return weight;
+Slotted<ops::GegluWeight> bind_geglu(const LoadContext& load, const WeightScope& scope, std::int64_t in,
+                                     std::int64_t inner) {
+    return {load, tensor_names({scope}, true), [load, scope, in, inner] {
+                auto weight = ops::prepare_geglu(
+                    load, {{scope.get("weight", {2 * inner, in})}, {scope.get("bias", {2 * inner})}});
+                scope.release("weight");
+                return weight;
+            }};
 }
 
 }  // namespace
@@ -18,7 +20,7 @@ FeedForward::FeedForward(const LoadContext& load, const WeightScope& scope, std:
       out_(load, scope.sub("net.2"), 4 * channels, channels) {}
 
 Tensor FeedForward::forward(const Context& ctx, const Tensor& x, const Tensor& residual) const {
-    const Tensor hidden = ops::geglu(ctx, x, proj_);  // [N, L, 4 * C]
+    const Tensor hidden = ops::geglu(ctx, x, *proj_);  // [N, L, 4 * C]
     return out_.forward(ctx, hidden, residual);       // [N, L, C]
 }
 

@@ -17,7 +17,7 @@ class FeedForward {
     Tensor forward(const Context& ctx, const Tensor& x, const Tensor& residual) const;
 
   private:
-    ops::GegluWeight proj_;
+    Slotted<ops::GegluWeight> proj_;
     Linear out_;
 };
 

@@ -5,8 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "ops/ops.h"
+#include "ops/slot.h"
 #include "weights/weight_scope.h"
 
 namespace sdxl::nn {
@@ -24,16 +27,19 @@ class Linear {
     // x [..., in] -> [..., out]
     Tensor forward(const Context& ctx, const Tensor& x, const Tensor& residual = {},
                    Activation activation = Activation::kNone) const {
-        return ops::linear(ctx, x, weight_, residual, activation);
+        return ops::linear(ctx, x, *weight_, residual, activation);
     }
 
   private:
-    ops::LinearWeight weight_;
+    Slotted<ops::LinearWeight> weight_;
 };
 
 // Several linears on one input as one product: outputs follow each other in the innermost extent, [..., sum
 // of out]. Every one of `scopes` holds a weight [out, in], and a bias [out] where `bias` says so.
-ops::LinearWeight bind_stacked_linear(const LoadContext& load, const std::vector<WeightScope>& scopes,
-                                      std::int64_t in, std::int64_t out, bool bias);
+Slotted<ops::LinearWeight> bind_stacked_linear(const LoadContext& load,
+                                               const std::vector<WeightScope>& scopes, std::int64_t in,
+                                               std::int64_t out, bool bias);
+// The names of "weight" and, where `bias` says so, "bias" in every scope.
+std::vector<std::string> tensor_names(const std::vector<WeightScope>& scopes, bool bias);
 
 }  // namespace sdxl::nn

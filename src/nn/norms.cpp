@@ -3,23 +3,22 @@
 namespace sdxl::nn {
 namespace {
 
-Tensor bind_channels(const LoadContext& load, const WeightScope& scope, std::string_view name,
-                     std::int64_t channels) {
-    const auto values = to_f32(scope.get(name, {channels}));
-    return load.backend.upload(values, {channels}, DType::kF32);
+Slotted<NormWeights> bind(const LoadContext& load, const WeightScope& scope, std::int64_t channels) {
+    return {load, {scope.path("weight"), scope.path("bias")}, [load, scope, channels] {
+                const auto read = [&](std::string_view name) {
+                    return load.backend.upload(to_f32(scope.get(name, {channels})), {channels}, DType::kF32);
+                };
+                return NormWeights{read("weight"), read("bias")};
+            }};
 }
 
 }  // namespace
 
 GroupNorm::GroupNorm(const LoadContext& load, const WeightScope& scope, std::int64_t channels,
                      ops::GroupNormOptions options)
-    : gamma_(bind_channels(load, scope, "weight", channels)),
-      beta_(bind_channels(load, scope, "bias", channels)),
-      options_(options) {}
+    : weights_(bind(load, scope, channels)), options_(options) {}
 
 LayerNorm::LayerNorm(const LoadContext& load, const WeightScope& scope, std::int64_t channels, float eps)
-    : gamma_(bind_channels(load, scope, "weight", channels)),
-      beta_(bind_channels(load, scope, "bias", channels)),
-      eps_(eps) {}
+    : weights_(bind(load, scope, channels)), eps_(eps) {}
 
 }  // namespace sdxl::nn

@@ -5,6 +5,9 @@
 // them.
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include "backend/backend.h"
 #include "core/cancel_token.h"
 #include "ops/norm_moments.h"
@@ -12,11 +15,16 @@
 
 namespace sdxl {
 
+struct WeightSlot;  // ops/slot.h
+// The slots of one component, in the order in which its modules were made.
+using WeightSlots = std::vector<std::shared_ptr<WeightSlot>>;
+
 // For constructors of modules: the backend that prepares their weights, and the element type it will compute
 // in.
 struct LoadContext {
     Backend& backend;
     DType compute = DType::kF32;
+    WeightSlots* slots = nullptr;  // gets every weight that can be exchanged later; null: none can
 };
 
 // For forward().

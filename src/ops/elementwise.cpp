@@ -93,6 +93,15 @@ Tensor scale_channels(const Context& ctx, const Tensor& x, std::int64_t channels
         ctx, kOp, {&x}, [&] { return ctx.backend.scale_channels(x, channels, factor); }, elements);
 }
 
+std::vector<float> channel_means(const Context& ctx, const Tensor& x) {
+    constexpr std::string_view kOp = "channel_means";
+    require_defined(kOp, {&x});
+    require(x.shape().rank() >= 3 && x.contiguous(), kOp, "x must be contiguous [N, ..., C]", {&x});
+    if (ctx.cancel != nullptr) ctx.cancel->check();
+    const auto means = ctx.backend.group_moments(x, static_cast<int>(x.dim(-1))).mean;
+    return {means.begin(), means.end()};
+}
+
 Tensor scale_low_frequencies(const Context& ctx, const Tensor& x, float factor) {
     constexpr std::string_view kOp = "scale_low_frequencies";
     require_defined(kOp, {&x});

@@ -46,6 +46,9 @@ Tensor scale_channels(const Context& ctx, const Tensor& x, std::int64_t channels
 // x [N, H, W, C] with its lowest frequencies times `factor`: FreeU's filter, see backend.h.
 Tensor scale_low_frequencies(const Context& ctx, const Tensor& x, float factor);
 
+// x [N, ..., C] -> the mean of each entry's channels, [N, C] in host memory.
+std::vector<float> channel_means(const Context& ctx, const Tensor& x);
+
 // a [N, L, C], b [M, L, C] -> [N + M, L, C]
 Tensor concat_batch(const Context& ctx, const Tensor& a, const Tensor& b);
 // a [N, H, W, A], b [N, H, W, B] -> [N, H, W, A + B]

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "ops/ops.h"
+#include "pipeline/latents.h"
 
 namespace sdxl {
 namespace {
@@ -31,10 +32,6 @@ std::vector<float> time_ids_of(const SizeConditioning& sizes, double aesthetic_s
     return ids;
 }
 
-bool all_finite(std::span<const float> values) {
-    return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
-}
-
 // The halves that the parts take, each `times` times over.
 std::vector<float> spread(const std::vector<float>& halves, std::int64_t count, BatchParts parts, int times) {
     const std::size_t size = halves.size() / static_cast<std::size_t>(count);
@@ -54,13 +51,14 @@ std::vector<float> spread(const std::vector<float>& halves, std::int64_t count, 
 }  // namespace
 
 Conditioning::Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request,
-                           bool guidance)
+                           bool guidance, const std::vector<GivenInversion>& inversions)
     : halves_(guidance ? 2 : 1) {
-    PromptEmbeddings prompt = encode_prompt(ctx, model, request, guidance);
+    PromptEmbeddings prompt = encode_prompt(ctx, model, request, guidance, inversions);
     context_ = std::move(prompt.context);
     pooled_ = std::move(prompt.pooled);
     tokens_ = prompt.tokens;
     weighted_ = prompt.weighted;
+    used_triggers_ = std::move(prompt.used_triggers);
     warnings_ = std::move(prompt.warnings);
     const int ids = model.unet->config().time_id_count;
     if (guidance)
@@ -105,21 +103,26 @@ std::vector<float> Conditioning::image_scales(double before, double behind) cons
     return scales;
 }
 
-const UNetConditioning& Conditioning::for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
-                                                int pictures) {
-    const auto key = std::tuple(parts.negative, parts.perturbed, pictures);
-    if (const auto found = made_.find(key); found != made_.end()) return found->second;
+PromptBatch Conditioning::prompts_for(const Context& ctx, BatchParts parts, int pictures) const {
     const std::int64_t batch = static_cast<std::int64_t>(parts.count()) * pictures;
     const auto context = spread(context_, halves_, parts, pictures);
     const auto pooled = spread(pooled_, halves_, parts, pictures);
     const auto channels = static_cast<std::int64_t>(context.size()) / (batch * tokens_);
-    UNetConditioning made = model.unet->prepare_conditioning(
-        ctx, ops::upload(ctx, context, {batch, tokens_, channels}),
-        ops::upload(ctx, pooled, {batch, static_cast<std::int64_t>(pooled.size()) / batch}),
-        spread(time_ids_, halves_, parts, pictures));
+    return {ops::upload(ctx, context, {batch, tokens_, channels}),
+            ops::upload(ctx, pooled, {batch, static_cast<std::int64_t>(pooled.size()) / batch}),
+            spread(time_ids_, halves_, parts, pictures)};
+}
+
+const UNetConditioning& Conditioning::for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
+                                                int pictures) {
+    const auto key = std::tuple(parts.negative, parts.perturbed, pictures);
+    if (const auto found = made_.find(key); found != made_.end()) return found->second;
+    const PromptBatch prompts = prompts_for(ctx, parts, pictures);
+    UNetConditioning made =
+        model.unet->prepare_conditioning(ctx, prompts.context, prompts.pooled, prompts.time_ids);
     for (const Seen& seen : references_)
-        made.images.push_back(
-            seen.adapter->project(ctx, spread(seen.tokens, halves_, parts, pictures), batch));
+        made.images.push_back(seen.adapter->project(
+            ctx, spread(seen.tokens, halves_, parts, pictures), prompts.context.dim(0)));
     return made_.emplace(key, std::move(made)).first->second;
 }
 

@@ -25,10 +25,18 @@ struct BatchParts {
     int count() const { return 1 + (negative ? 1 : 0) + (perturbed ? 1 : 0); }
 };
 
+// Prompts and sizes for the entries of a batch, as networks take them.
+struct PromptBatch {
+    Tensor context;  // [N, tokens, channels]
+    Tensor pooled;   // [N, projection]
+    std::vector<float> time_ids;
+};
+
 // Belongs to one model in one element type. Used by one thread at a time.
 class Conditioning {
   public:
-    Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request, bool guidance);
+    Conditioning(const Context& ctx, const SdxlModel& model, const GenerationRequest& request, bool guidance,
+                 const std::vector<GivenInversion>& inversions = {});
     // For prompts that were encoded elsewhere; `time_ids` for each entry of the batch.
     Conditioning(std::vector<float> context, std::vector<float> pooled, std::vector<float> time_ids,
                  std::int64_t tokens, bool guidance);
@@ -44,7 +52,12 @@ class Conditioning {
     const UNetConditioning& for_batch(const Context& ctx, const SdxlModel& model, BatchParts parts,
                                       int pictures);
 
+    // The same before the UNet made something of it, for networks beside it.
+    PromptBatch prompts_for(const Context& ctx, BatchParts parts, int pictures) const;
+
     bool weighted() const { return weighted_; }  // by weights in the prompts
+    // The words of the textual inversions that stand in the prompts.
+    const std::vector<std::string>& used_triggers() const { return used_triggers_; }
     const std::vector<std::string>& warnings() const { return warnings_; }
     // Whether everything is a number.
     bool finite() const;
@@ -64,6 +77,7 @@ class Conditioning {
     std::int64_t tokens_ = 0;
     std::int64_t halves_ = 1;
     bool weighted_ = false;
+    std::vector<std::string> used_triggers_;
     std::vector<Seen> references_;
     std::vector<std::string> warnings_;
     std::map<std::tuple<bool, bool, int>, UNetConditioning> made_;  // by parts and pictures

@@ -21,6 +21,7 @@ struct Encoder {
     const ClipTextModel& model;
     const Tokenizer& tokenizer;
     std::int32_t pad_id;
+    EncoderInversions inversions;
 };
 
 // One prompt as both encoders take it; as many chunks for each.
@@ -31,7 +32,7 @@ struct Half {
 Chunks chunks_of(const std::string& text, bool weighting, const Encoder& encoder, const char* name,
                  std::vector<std::string>* warnings) {
     const auto parts = weighting ? parse_prompt_weights(text) : std::vector<PromptPart>{{text, 1.0, false}};
-    Chunks chunks = chunk_prompt(parts, encoder.tokenizer, encoder.pad_id);
+    Chunks chunks = chunk_prompt(parts, encoder.tokenizer, encoder.pad_id, encoder.inversions.triggers());
     if (chunks.size() <= kMostChunks) return chunks;
     if (warnings != nullptr)
         warnings->push_back(std::string(name) + ": the last " + std::to_string(chunks.size() - kMostChunks) +
@@ -92,7 +93,7 @@ Encoded encode(const Context& ctx, const Encoder& encoder, const std::vector<con
             ids.insert(ids.end(), chunk.ids.begin(), chunk.ids.end());
             all.push_back(&chunk);
         }
-    const auto output = encoder.model.forward(ctx, ids, skip);
+    const auto output = encoder.model.forward(ctx, ids, skip, encoder.inversions.rows());
     Encoded encoded;
     encoded.hidden = ops::download(ctx, output.hidden);
     encoded.channels = static_cast<std::size_t>(output.hidden.dim(2));
@@ -130,14 +131,39 @@ std::vector<float> rows(const std::vector<float>& values, std::size_t count, std
     return chosen;
 }
 
+// Which inversions took part, and what there is to say about them.
+void report(const std::vector<GivenInversion>& inversions, const std::vector<bool>& used, bool guidance,
+            PromptEmbeddings& result) {
+    for (std::size_t i = 0; i < inversions.size(); ++i) {
+        const TextualInversion& inversion = *inversions[i].inversion;
+        if (used[i]) {
+            result.used_triggers.push_back(inversions[i].word());
+            result.warnings.insert(result.warnings.end(), inversion.warnings.begin(),
+                                   inversion.warnings.end());
+        } else {
+            result.warnings.push_back("textual inversion '" + inversion.path.string() +
+                                      "' was not used: its word '" + inversions[i].word() + "' is in no " +
+                                      (guidance ? "prompt"
+                                                : "prompt, and without guidance no negative one is "
+                                                  "read") +
+                                      " that its text encoders see");
+        }
+    }
+}
+
 // A prompt's chunks for each encoder.
 class PromptReader {
   public:
-    PromptReader(const SdxlModel& model, bool weighting, std::vector<std::string>& warnings)
+    PromptReader(const SdxlModel& model, bool weighting, const std::vector<GivenInversion>& inversions,
+                 std::vector<std::string>& warnings)
         : weighting_(weighting),
           warnings_(warnings),
-          second_{*model.text_encoder_2, *model.tokenizer_2, model.pad_id_2} {
-        if (model.text_encoder) first_.emplace(Encoder{*model.text_encoder, *model.tokenizer, model.pad_id});
+          second_{*model.text_encoder_2, *model.tokenizer_2, model.pad_id_2,
+                  EncoderInversions(inversions, &TextualInversion::clip_g, *model.text_encoder_2)} {
+        if (model.text_encoder)
+            first_.emplace(
+                Encoder{*model.text_encoder, *model.tokenizer, model.pad_id,
+                        EncoderInversions(inversions, &TextualInversion::clip_l, *model.text_encoder)});
     }
 
     Half read(const std::string& text, const std::string& text_2, const char* name) const {
@@ -153,6 +179,11 @@ class PromptReader {
         if (first_) sdxl::fill_up(half.first, count, *first_);
         sdxl::fill_up(half.second, count, second_);
     }
+    // Marks what stands in the half's chunks.
+    void mark_used(const Half& half, std::vector<bool>& used) const {
+        for (const PromptChunk& chunk : half.first) first_->inversions.mark_used(chunk.ids, used);
+        for (const PromptChunk& chunk : half.second) second_.inversions.mark_used(chunk.ids, used);
+    }
     const std::optional<Encoder>& first() const { return first_; }
     const Encoder& second() const { return second_; }
 
@@ -166,9 +197,10 @@ class PromptReader {
 }  // namespace
 
 PromptEmbeddings encode_prompt(const Context& ctx, const SdxlModel& model, const GenerationRequest& request,
-                               bool guidance) {
+                               bool guidance, const std::vector<GivenInversion>& inversions) {
     PromptEmbeddings result;
-    const PromptReader reader(model, request.prompt_weighting, result.warnings);
+    check_inversions(inversions);
+    const PromptReader reader(model, request.prompt_weighting, inversions, result.warnings);
     std::vector<Half> halves;
     if (guidance)
         halves.push_back(reader.read(request.negative_prompt, request.negative_prompt_2, "negative_prompt"));
@@ -177,12 +209,15 @@ PromptEmbeddings encode_prompt(const Context& ctx, const SdxlModel& model, const
     for (const Half& half : halves) chunks = std::max(chunks, half.second.size());
     std::vector<const Chunks*> of_first;
     std::vector<const Chunks*> of_second;
+    std::vector<bool> used(inversions.size());
     for (Half& half : halves) {
+        reader.mark_used(half, used);
         reader.fill_up(half, chunks);
         result.weighted = result.weighted || is_weighted(half.first) || is_weighted(half.second);
         of_first.push_back(&half.first);
         of_second.push_back(&half.second);
     }
+    report(inversions, used, guidance, result);
     const Encoded right = encode(ctx, reader.second(), of_second, request.clip_skip);
     result.context = reader.first()
                          ? side_by_side(encode(ctx, *reader.first(), of_first, request.clip_skip), right)

@@ -138,11 +138,42 @@ BatchParts SdxlGeneration::parts() const {
     return {applies && guidance_, applies && scales_.pag > 0};
 }
 
-std::vector<float> SdxlGeneration::model_input() const {
+std::vector<float> SdxlGeneration::model_input(bool with_mask) const {
     std::vector<float> input = scheduler_->scale_model_input(latents_.values, next_call_);
-    input.insert(input.end(), mask_channels_.begin(), mask_channels_.end());
-    const std::int64_t channels = extra_channels_ ? kInpaintChannels : kLatentChannels;
+    if (with_mask) input.insert(input.end(), mask_channels_.begin(), mask_channels_.end());
+    const std::int64_t channels = with_mask && extra_channels_ ? kInpaintChannels : kLatentChannels;
     return ops::nchw_to_nhwc(input, {1, channels, latents_.height, latents_.width});
+}
+
+// Control models see the latents alone, also beside a UNet that takes more. Their part of the schedule counts
+// from the first call that is made, as in diffusers' image-to-image pipelines.
+ControlResiduals SdxlGeneration::control(const Context& ctx, const Conditioning& conditioning,
+                                         std::span<SdxlGeneration* const> generations,
+                                         std::span<Control> controls) {
+    const SdxlGeneration& first = *generations.front();
+    const double scheduled = first.scheduled_calls_ - first.first_call_;
+    const double before = (first.next_call_ - first.first_call_) / scheduled;
+    const double behind = (first.next_call_ + 1 - first.first_call_) / scheduled;
+    if (std::ranges::none_of(controls, [&](const Control& one) { return one.applies(before, behind); }))
+        return {};
+    ControlledCall call{{}, first.timestep(), first.parts(), static_cast<int>(generations.size())};
+    const std::vector<float> batch = batch_of(generations, call.parts, /*with_mask=*/false);
+    call.latent = ops::upload(ctx, batch,
+                              {static_cast<std::int64_t>(call.parts.count()) * call.pictures,
+                               first.latents_.height, first.latents_.width, kLatentChannels});
+    return control_residuals(ctx, conditioning, controls, before, behind, call);
+}
+
+// What the networks take, each part for all pictures.
+std::vector<float> SdxlGeneration::batch_of(std::span<SdxlGeneration* const> generations, BatchParts parts,
+                                            bool with_mask) {
+    std::vector<float> batch;
+    for (int part = 0; part < parts.count(); ++part)
+        for (const SdxlGeneration* generation : generations) {
+            const auto input = generation->model_input(with_mask);
+            batch.insert(batch.end(), input.begin(), input.end());
+        }
+    return batch;
 }
 
 void SdxlGeneration::apply(std::span<const float> prediction) {
@@ -162,16 +193,11 @@ void SdxlGeneration::keep_outside() {
 }
 
 bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& conditioning,
-                   std::span<SdxlGeneration* const> generations) {
+                   std::span<SdxlGeneration* const> generations, std::span<Control> controls) {
     const SdxlGeneration& first = *generations.front();
     const BatchParts parts = first.parts();
     const auto pictures = static_cast<int>(generations.size());
-    std::vector<float> batch;
-    for (int part = 0; part < parts.count(); ++part)
-        for (const SdxlGeneration* generation : generations) {
-            const auto input = generation->model_input();
-            batch.insert(batch.end(), input.begin(), input.end());
-        }
+    const std::vector<float> batch = SdxlGeneration::batch_of(generations, parts, /*with_mask=*/true);
     const std::int64_t entries = static_cast<std::int64_t>(parts.count()) * pictures;
     const Tensor latent = ops::upload(
         ctx, batch, {entries, first.latents_.height, first.latents_.width, model.unet->config().in_channels});
@@ -183,6 +209,7 @@ bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& con
     if (const auto& free_u = first.free_u_)
         options.free_u = {{{static_cast<float>(free_u->b1), static_cast<float>(free_u->s1)},
                            {static_cast<float>(free_u->b2), static_cast<float>(free_u->s2)}}};
+    options.control = SdxlGeneration::control(ctx, conditioning, generations, controls);
     const auto predicted =
         ops::download(ctx, model.unet->forward(ctx, latent, timesteps,
                                                conditioning.for_batch(ctx, model, parts, pictures), options));

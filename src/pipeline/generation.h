@@ -16,6 +16,7 @@
 #include "image/image.h"
 #include "ops/context.h"
 #include "pipeline/conditioning.h"
+#include "pipeline/control.h"
 #include "pipeline/guidance.h"
 #include "pipeline/sampling_plan.h"
 #include "pipeline/sdxl_model.h"
@@ -54,7 +55,7 @@ class SdxlGeneration {
 
   private:
     friend bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& conditioning,
-                              std::span<SdxlGeneration* const> generations);
+                              std::span<SdxlGeneration* const> generations, std::span<Control> controls);
 
     void choose_calls(const SamplingPlan& plan, const GenerationRequest& request);
     bool encode_mask(const Context& ctx, const VaeModel& vae, const std::optional<TileSizes>& tiles);
@@ -64,7 +65,13 @@ class SdxlGeneration {
     double part_behind() const { return static_cast<double>(next_call_ + 1) / scheduled_calls_; }
     BatchParts parts() const;
     float timestep() const { return scheduler_->timesteps()[static_cast<std::size_t>(next_call_)]; }
-    std::vector<float> model_input() const;  // [h, w, channels of the UNet]
+    std::vector<float> model_input(bool with_mask) const;  // [h, w, channels of the UNet, or the latents' 4]
+    static std::vector<float> batch_of(std::span<SdxlGeneration* const> generations, BatchParts parts,
+                                       bool with_mask);
+    // What control models add to the next call.
+    static ControlResiduals control(const Context& ctx, const Conditioning& conditioning,
+                                    std::span<SdxlGeneration* const> generations,
+                                    std::span<Control> controls);
     void apply(std::span<const float> prediction);
     void keep_outside();
 
@@ -94,9 +101,9 @@ class SdxlGeneration {
 };
 
 // One call of the model for several pictures of one request that are at the same call, and one of each
-// picture's scheduler. False if the prediction is not a number everywhere; no picture has moved then.
-// REQUIRES: at least one; none is done.
+// picture's scheduler. `controls` are the request's, the same in every call. False if the prediction is not a
+// number everywhere; no picture has moved then. REQUIRES: at least one; none is done.
 bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& conditioning,
-                   std::span<SdxlGeneration* const> generations);
+                   std::span<SdxlGeneration* const> generations, std::span<Control> controls = {});
 
 }  // namespace sdxl

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <optional>
 #include <string_view>
 #include <vector>
+
+#include "weights/name_words.h"
 
 namespace sdxl {
 namespace {
@@ -26,36 +27,10 @@ constexpr std::array<Distilled, 4> kDistilled{{
     {"hyper", 8, 0, SchedulerType::kDdim, TimestepSpacing::kTrailing},
 }};
 
-// Runs of letters and of digits, in lower case: "SDXL_Lightning-4step" is sdxl, lightning, 4, step.
-std::vector<std::string> words_of(std::string_view text) {
-    std::vector<std::string> words;
-    int kind = 0;
-    for (const char raw : text) {
-        const auto c = static_cast<unsigned char>(raw);
-        const int now = std::isdigit(c) != 0 ? 2 : (std::isalpha(c) != 0 ? 1 : 0);
-        if (now != 0 && now != kind) words.emplace_back();
-        if (now != 0) words.back() += static_cast<char>(std::tolower(c));
-        kind = now;
-    }
-    return words;
-}
-
 const Distilled* find_word(const std::vector<std::string>& words) {
     for (const Distilled& distilled : kDistilled)
         if (std::find(words.begin(), words.end(), distilled.word) != words.end()) return &distilled;
     return nullptr;
-}
-
-// "4step", "8steps": the number before the word.
-std::optional<int> steps_in(const std::vector<std::string>& words) {
-    constexpr std::size_t kMostDigits = 2;
-    for (std::size_t i = 1; i < words.size(); ++i) {
-        const std::string& number = words[i - 1];
-        if (words[i].starts_with("step") && number.size() <= kMostDigits && number != "0" &&
-            std::isdigit(static_cast<unsigned char>(number[0])) != 0)
-            return std::stoi(number);
-    }
-    return std::nullopt;
 }
 
 struct Clue {

@@ -10,7 +10,7 @@
 #include "ops/ops.h"
 #include "pipeline/reference_pixels.h"
 #include "pipeline/unused_weights.h"
-#include "weights/finite.h"
+#include "weights/finite_check.h"
 #include "weights/image_encoder_file.h"
 #include "weights/ip_adapter_file.h"
 

@@ -101,19 +101,23 @@ void watch(Checkpoint& checkpoint, ReadAhead& read_ahead, const CancelToken& can
     }
 }
 
-void load_text(const Checkpoint& checkpoint, const LoadContext& load, SdxlModel& model) {
+void load_text(AdaptedWeights& weights, const LoadContext& load, SdxlModel& model) {
+    const Checkpoint& checkpoint = weights.checkpoint();
+    const auto loads_into = [&](AdapterPart part) {
+        return LoadContext{load.backend, load.compute, weights.slots(part)};
+    };
     if (checkpoint.kind != ModelKind::kRefiner) {
         model.tokenizer = make_tokenizer(checkpoint.tokenizer_dir);
         model.pad_id = model.tokenizer->pad_id().value_or(model.tokenizer->eos_id());
         model.text_encoder = std::make_unique<ClipTextModel>(
-            load, checkpoint.text_encoder,
+            loads_into(AdapterPart::kTextEncoder), checkpoint.text_encoder,
             clip_config(checkpoint.text_encoder, checkpoint.configs.text_encoder));
         require_same_vocabulary(*model.tokenizer, *model.text_encoder, "text_encoder");
     }
     model.tokenizer_2 = make_tokenizer(checkpoint.tokenizer_2_dir);
     model.pad_id_2 = model.tokenizer_2->pad_id().value_or(0);
     model.text_encoder_2 = std::make_unique<ClipTextModel>(
-        load, checkpoint.text_encoder_2,
+        loads_into(AdapterPart::kTextEncoder2), checkpoint.text_encoder_2,
         clip_config(checkpoint.text_encoder_2, checkpoint.configs.text_encoder_2));
     require_same_vocabulary(*model.tokenizer_2, *model.text_encoder_2, "text_encoder_2");
     if (model.text_encoder_2->config().projection_dim == 0)
@@ -125,7 +129,8 @@ void load_text(const Checkpoint& checkpoint, const LoadContext& load, SdxlModel&
 std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend,
                                                  DType compute, const CancelToken& cancel,
                                                  const LoadProgress& progress) {
-    Checkpoint checkpoint = open_checkpoint(path);
+    auto weights = std::make_unique<AdaptedWeights>(backend, open_checkpoint(path));
+    Checkpoint& checkpoint = weights->checkpoint();
     require_runnable(checkpoint);
     ReadAhead read_ahead(
         {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet, &checkpoint.vae});
@@ -144,18 +149,21 @@ std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& pa
     // Configurations first: a model that does not fit together fails before its weights are read.
     const UNetConfig unet = detect_unet_config(checkpoint.unet);
     if (!checkpoint.configs.unet.empty()) check_against_json(unet, checkpoint.configs.unet);
-    load_text(checkpoint, load, *model);
-    model->unet = std::make_unique<UNet2DConditionModel>(load, checkpoint.unet, unet);
+    load_text(*weights, load, *model);
+    model->unet = std::make_unique<UNet2DConditionModel>(
+        LoadContext{backend, compute, weights->slots(AdapterPart::kUnet)}, checkpoint.unet, unet);
     // Its authors' setting for the model that takes the guidance scale as an input.
     constexpr double kEmbeddedGuidance = 8;
     if (unet.guidance_dim > 0) model->variant.guidance_scale = kEmbeddedGuidance;
     model->vae = std::make_shared<VaeModel>(load, checkpoint.vae, checkpoint.configs.vae);
 
-    for (const WeightMap* map :
+    for (WeightMap* map :
          {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet, &checkpoint.vae}) {
+        map->set_observer(nullptr);  // who watched the load is gone after it
         warn_unused(*map, model->warnings);
         model->weight_bytes += map->total_bytes();
     }
+    model->weights = std::move(weights);
     return model;
 }
 

@@ -1,7 +1,7 @@
 // SdxlModel: one SDXL model in memory, ready to run on one backend: text encoders with their tokenizers, the
 // UNet, the VAE, and what the model's files say about sampling. A refiner has no first text encoder.
 //
-// Immutable after loading. It refers to its backend, which must outlive it. Used by one thread at a time.
+// Immutable after loading, but for its adapters. It refers to its backend, which must outlive it. Used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include "core/cancel_token.h"
 #include "models/clip_text_model.h"
 #include "models/unet_2d_condition.h"
+#include "pipeline/adapted_weights.h"
 #include "pipeline/model_variant.h"
 #include "pipeline/vae_model.h"
 #include "sampling/scheduler_config.h"
@@ -37,6 +38,9 @@ struct SdxlModel {
     std::unique_ptr<ClipTextModel> text_encoder, text_encoder_2;
     std::unique_ptr<UNet2DConditionModel> unet;
     std::shared_ptr<const VaeModel> vae;  // shared with generations that outlive the rest of the model
+    // The files behind the weights of the text encoders and the UNet, and what adapters make of them. Its
+    // apply() is the one thing about a model that changes.
+    std::unique_ptr<AdaptedWeights> weights;
 };
 
 // Told about bytes taken of all bytes, while a model loads.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base64.h"
+#include "request/preprocessors.h"
 #include "protocol/answers.h"
 #include "protocol/key_names.h"
 
@@ -55,6 +56,10 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
     used["customVae"] = !result.vae_model.empty();
     used["perturbedAttention"] = result.perturbed_attention;
     used["freeU"] = result.free_u;
+    used["lora"] = !result.adapters.empty();
+    used["textualInversion"] = !result.embeddings.empty();
+    used["controlNet"] = !result.controls.empty();
+    used["referenceImages"] = !result.references.empty();
     used["batch"] = result.images.size() > 1;
     OrderedJson data = {{"images", std::move(paths)},
                         {"generationTimeSeconds", result.total_seconds},
@@ -65,6 +70,7 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
                         {"featuresUsed", std::move(used)},
                         {"dtype", result.dtype},
                         {"gpuId", kGpuId}};
+    add_additions(data, result, true);
     if (to.image_data)
         for (const GeneratedImage& image : result.images)
             data["imageData"].push_back(encode_base64(image.encoded));
@@ -134,6 +140,7 @@ OrderedJson action_capabilities(const EngineStatus& status) {
             {"supportedFormats", OrderedJson::array({"png", "jpeg", "webp"})},
             {"maxResolution", kMaxResolution},
             {"maxBatchSize", kMaxBatchSize},
+            {"controlPreprocessors", preprocessor_names()},
             {"memoryOptimizations", OrderedJson::array({"vae_tiling", "vae_slicing"})},
             {"postprocessingOptions", OrderedJson::array()},
             {"deviceName", status.device_name},

@@ -5,6 +5,8 @@
 #include <ctime>
 #include <utility>
 
+#include "core/base64.h"
+
 namespace sdxl {
 namespace {
 
@@ -87,16 +89,74 @@ const std::vector<Feature>& features() {
         {"inpainting", "inpainting", true},
         {"perturbed_attention", "perturbedAttention", true},
         {"free_u", "freeU", true},
-        {"lora", "lora", false},
-        {"controlnet", "controlNet", false},
+        {"lora", "lora", true},
+        {"controlnet", "controlNet", true},
         {"refiner", "refiner", true},
         {"custom_vae", "customVae", true},
-        {"textual_inversion", "textualInversion", false},
+        {"textual_inversion", "textualInversion", true},
+        {"reference_images", "referenceImages", true},
         {"prompt_weighting", "promptWeighting", true},
         {"upscaling", "upscaling", false},
         {"safety_checker", "safetyChecker", false},
     };
     return all;
+}
+
+namespace {
+
+OrderedJson loras_json(const std::vector<AdapterReport>& adapters, bool camel_case) {
+    const auto name = [&](const char* snake, const char* camel) { return camel_case ? camel : snake; };
+    OrderedJson list = OrderedJson::array();
+    for (const AdapterReport& adapter : adapters)
+        list.push_back({{"name", adapter.name},
+                        {"path", adapter.path},
+                        {"family", adapter.family},
+                        {"layout", adapter.layout},
+                        {"weight", adapter.unet_weight},
+                        {name("text_encoder_weight", "textEncoderWeight"), adapter.text_encoder_weight},
+                        {name("text_encoder_2_weight", "textEncoder2Weight"), adapter.text_encoder_2_weight},
+                        {name("tensors_matched", "tensorsMatched"), adapter.matched},
+                        {name("tensors_skipped", "tensorsSkipped"), adapter.skipped},
+                        {name("tensors_unknown", "tensorsUnknown"), adapter.unknown},
+                        {name("unknown_tensors", "unknownTensors"), adapter.unknown_names}});
+    return list;
+}
+
+OrderedJson controls_json(const std::vector<ControlReport>& controls, bool camel_case) {
+    OrderedJson list = OrderedJson::array();
+    for (const ControlReport& control : controls) {
+        list.push_back({{"type", or_null(control.type)},
+                        {"path", control.model},
+                        {"kind", control.kind},
+                        {"preprocessor", control.preprocessor},
+                        {"weight", control.weight}});
+        if (!control.picture.empty())
+            list.back()[camel_case ? "imageData" : "image_data"] = encode_base64(control.picture);
+    }
+    return list;
+}
+
+OrderedJson references_json(const std::vector<ReferenceReport>& references, bool camel_case) {
+    OrderedJson list = OrderedJson::array();
+    for (const ReferenceReport& reference : references)
+        list.push_back({{"path", reference.model},
+                        {camel_case ? "imageEncoder" : "image_encoder", reference.encoder},
+                        {"images", reference.pictures},
+                        {"weight", reference.weight}});
+    return list;
+}
+
+}  // namespace
+
+void add_additions(OrderedJson& data, const GenerationResult& result, bool camel_case) {
+    const auto name = [&](const char* snake, const char* camel) { return camel_case ? camel : snake; };
+    if (!result.adapters.empty()) data["loras"] = loras_json(result.adapters, camel_case);
+    if (!result.embeddings.empty())
+        data[name("textual_inversions", "textualInversions")] = result.embeddings;
+    if (!result.controls.empty())
+        data[name("controlnets", "controlNets")] = controls_json(result.controls, camel_case);
+    if (!result.references.empty())
+        data[name("reference_images", "referenceImages")] = references_json(result.references, camel_case);
 }
 
 std::string answer_error(const AnswerContext& context, const Error& error) {

@@ -51,6 +51,10 @@ struct Feature {
     bool available;
 };
 const std::vector<Feature>& features();
+
+// What was added to the model, as members of `data`: "loras", "textual_inversions", "controlnets",
+// "reference_images"; those that there are.
+void add_additions(OrderedJson& data, const GenerationResult& result, bool camel_case);
 inline constexpr int kMaxResolution = 4096;  // pixels, either side
 inline constexpr int kMaxBatchSize = 64;
 inline constexpr double kBytesPerMiB = 1024.0 * 1024.0;

@@ -53,10 +53,10 @@ std::vector<const Schema*> body_schemas(BodyKind kind) {
 
 BodyFields read_body(BodyKind kind, const Canonical& body, Report& report) {
     const Members members(body);
-    BodyFields flat = read_flat_body(members);
+    BodyFields flat = read_flat_body(members, report);
     if (kind == BodyKind::kFlat) return flat;
     BodyFields fields =
-        kind == BodyKind::kNested ? read_nested_body(members) : read_enhanced_body(members, report);
+        kind == BodyKind::kNested ? read_nested_body(members, report) : read_enhanced_body(members, report);
     fields.fill_from(flat, &report);
     return fields;
 }

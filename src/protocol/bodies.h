@@ -24,9 +24,9 @@ std::vector<const Schema*> body_schemas(BodyKind kind);
 // `body` was normalised with body_schemas(), perhaps among others.
 BodyFields read_body(BodyKind kind, const Canonical& body, Report& report);
 
-BodyFields read_flat_body(const Members& body);
+BodyFields read_flat_body(const Members& body, Report& report);
 // Without the members of the flat body.
-BodyFields read_nested_body(const Members& body);
+BodyFields read_nested_body(const Members& body, Report& report);
 BodyFields read_enhanced_body(const Members& body, Report& report);
 
 }  // namespace sdxl

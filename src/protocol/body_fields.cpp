@@ -247,6 +247,10 @@ void BodyFields::fill_from(const BodyFields& others, Report* report) {
     fill(quality, others.quality, report);
     fill(save_path, others.save_path, report);
     fill(return_image_data, others.return_image_data, report);
+    fill(loras, others.loras, report);
+    fill(embeddings, others.embeddings, report);
+    fill(controls, others.controls, report);
+    fill(references, others.references, report);
     prompt_refused = prompt_refused || others.prompt_refused;
 }
 
@@ -267,6 +271,11 @@ GenerationRequest complete(const BodyFields& fields, StartFrom start, const std:
     if (fields.guidance_scale) request.guidance_scale = fields.guidance_scale->value;
     set(request.vae_tiling, fields.vae_tiling);
     set_models(fields, request, report);
+    if (fields.loras) request.loras = fields.loras->value;
+    if (fields.embeddings) request.embeddings = fields.embeddings->value;
+    if (fields.controls) request.controls = fields.controls->value;
+    if (fields.references) request.references = fields.references->value;
+    take_lora_tags(fields, request, report);
     set(request.batch_size, fields.batch_size);
     set(request.save_path, fields.save_path);
     set(request.return_image_data, fields.return_image_data);

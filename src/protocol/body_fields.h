@@ -63,6 +63,10 @@ struct BodyFields {
     std::optional<Field<std::int64_t>> quality;
     std::optional<Field<std::string>> save_path;
     std::optional<Field<bool>> return_image_data;
+    std::optional<Field<std::vector<LoraRequest>>> loras;
+    std::optional<Field<std::vector<EmbeddingRequest>>> embeddings;
+    std::optional<Field<std::vector<ControlRequest>>> controls;
+    std::optional<Field<std::vector<ReferenceRequest>>> references;
     bool prompt_refused = false;  // one was sent that is not valid
 
     // Takes over what is not set here. Where both are set to different things, warns that `others` loses;
@@ -78,6 +82,17 @@ enum class StartFrom { kNoise, kStage };
 GenerationRequest complete(const BodyFields& fields, StartFrom start, const std::string& pointer,
                            Report& report);
 
+// Reads what a body adds to its model [lora_fields.cpp, control_fields.cpp]; `holder`'s member is given by its name.
+std::optional<Field<std::vector<LoraRequest>>> read_loras(const Members& holder, const char* name,
+                                                          Report& report);
+std::optional<Field<std::vector<EmbeddingRequest>>> read_embeddings(const Members& holder, const char* name,
+                                                                    Report& report);
+std::optional<Field<std::vector<ControlRequest>>> read_controls(const Members& holder, const char* name,
+                                                                Report& report);
+std::optional<Field<std::vector<ReferenceRequest>>> read_references(const Members& holder, const char* name,
+                                                                    Report& report);
+// Takes <lora:name:0.8> out of the prompts, as A1111's web UI does [prompt_tags.cpp].
+void take_lora_tags(const BodyFields& fields, GenerationRequest& request, Report& report);
 // Understands a scheduler's name [scheduler_field.cpp].
 std::optional<SchedulerChoice> read_scheduler(const Field<std::string>& name, Report& report);
 // A picture that is still to be read [image_field.cpp].

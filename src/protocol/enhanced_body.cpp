@@ -36,7 +36,7 @@ BodyFields read_sampler(const Members& body) {
     return fields;
 }
 
-BodyFields read_conditioning(const Members& conditioning) {
+BodyFields read_conditioning(const Members& conditioning, Report& report) {
     BodyFields fields;
     fields.prompt = conditioning.text("Prompt");
     fields.prompt_refused = conditioning.refused("Prompt");
@@ -45,6 +45,10 @@ BodyFields read_conditioning(const Members& conditioning) {
     fields.init_image = conditioning.text("InitImage");
     fields.mask_image = conditioning.text("InpaintMask");
     fields.mask_blur = conditioning.number("MaskBlur");
+    fields.loras = read_loras(conditioning, "LoRAs", report);
+    fields.embeddings = read_embeddings(conditioning, "TextualInversions", report);
+    fields.controls = read_controls(conditioning, "ControlNets", report);
+    fields.references = read_references(conditioning, "ReferenceImages", report);
     return fields;
 }
 
@@ -69,7 +73,7 @@ BodyFields read_the_rest(const Members& body) {
 BodyFields read_enhanced_body(const Members& body, Report& report) {
     BodyFields fields = read_hyperparameters(body.object("Hyperparameters"));
     fields.fill_from(read_sampler(body), &report);
-    fields.fill_from(read_conditioning(body.object("Conditioning")), &report);
+    fields.fill_from(read_conditioning(body.object("Conditioning"), report), &report);
     fields.fill_from(read_the_rest(body), &report);
     BodyFields post;
     post.format = body.object("PostProcessing").text("OutputFormat");

@@ -28,7 +28,7 @@ std::optional<Field<FreeUFactors>> read_free_u(const Members& body) {
 
 }  // namespace
 
-BodyFields read_flat_body(const Members& body) {
+BodyFields read_flat_body(const Members& body, Report& report) {
     BodyFields fields;
     fields.prompt = body.text("prompt");
     fields.prompt_refused = body.refused("prompt");
@@ -81,6 +81,10 @@ BodyFields read_flat_body(const Members& body) {
     fields.quality = body.integer("quality");
     fields.save_path = body.text("save_path");
     fields.return_image_data = body.flag("return_image_data");
+    fields.loras = read_loras(body, "loras", report);
+    fields.embeddings = read_embeddings(body, "textual_inversions", report);
+    fields.controls = read_controls(body, "controlnets", report);
+    fields.references = read_references(body, "reference_images", report);
     return fields;
 }
 

@@ -1,5 +1,6 @@
 #include "protocol/members.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "protocol/json_values.h"
@@ -70,6 +71,39 @@ std::optional<Field<std::vector<double>>> Members::numbers(std::string_view name
         field.value.push_back(item.get<double>());
     }
     return field;
+}
+
+std::vector<Members::Item> Members::list(std::string_view name) const {
+    const Json* value = find(name);
+    std::vector<Item> items;
+    if (value == nullptr) return items;
+    const auto add = [&](const Json& item, const std::string& pointer) {
+        Members object(*canonical_, item.is_object() ? &item : nullptr, pointer);
+        std::optional<Field<std::string>> text;
+        if (item.is_string()) text = {item.get<std::string>(), object.pointer()};
+        const bool there = text ? !text->value.empty() : item.is_object() && !item.empty();
+        if (there) items.push_back({std::move(object), std::move(text)});
+    };
+    const std::string pointer = join_pointer(pointer_, name);
+    if (!value->is_array()) {
+        add(*value, pointer);
+        return items;
+    }
+    for (std::size_t i = 0; i < value->size(); ++i) add((*value)[i], pointer + "/" + std::to_string(i));
+    return items;
+}
+
+bool Members::has_text() const {
+    return object_ != nullptr &&
+           std::any_of(object_->begin(), object_->end(), [](const Json& value) { return value.is_string(); });
+}
+
+std::vector<std::pair<std::string, double>> Members::named_numbers() const {
+    std::vector<std::pair<std::string, double>> numbers;
+    if (object_ == nullptr) return numbers;
+    for (const auto& [name, value] : object_->items())
+        if (value.is_number()) numbers.emplace_back(name, value.get<double>());
+    return numbers;
 }
 
 std::optional<Field<std::size_t>> Members::items(std::string_view name) const {

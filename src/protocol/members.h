@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocol/normalise.h"
@@ -38,6 +39,13 @@ class Members {
     std::optional<Field<std::string>> id(std::string_view name) const;
     // The numbers of an array of them.
     std::optional<Field<std::vector<double>>> numbers(std::string_view name) const;
+    // The items of an array; a single text or object counts as one. Items that were left out are not there.
+    struct Item;
+    std::vector<Item> list(std::string_view name) const;
+    // Some member of the object is a text.
+    bool has_text() const;
+    // The numbers among an object's own members, whatever their names.
+    std::vector<std::pair<std::string, double>> named_numbers() const;
     // How many items an array has.
     std::optional<Field<std::size_t>> items(std::string_view name) const;
     // The object of that name; one without members if it is not one.
@@ -52,6 +60,12 @@ class Members {
     const Json* object_;  // null: no members
     std::string pointer_;
     std::string sent_pointer_;
+};
+
+// An object, or a text.
+struct Members::Item {
+    Members object;  // without members if it is a text
+    std::optional<Field<std::string>> text;
 };
 
 }  // namespace sdxl

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base64.h"
+#include "request/preprocessors.h"
 #include "protocol/answers.h"
 
 namespace sdxl {
@@ -49,8 +50,9 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
              {"image_data", to.image_data ? OrderedJson(encode_base64(image.encoded)) : OrderedJson(nullptr)},
              {"metadata", std::move(metadata)}});
     }
-    return {{"generated_images", std::move(images)},
-            {"processing_metrics",
+    OrderedJson data = {
+        {"generated_images", std::move(images)},
+        {"processing_metrics",
              {{"total_time", result.total_seconds},
               {"inference_time", result.encode_seconds + result.denoise_seconds + result.decode_seconds},
               {"device_memory_used", result.peak_memory_bytes},
@@ -60,6 +62,9 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
               {"denoise_time", result.denoise_seconds},
               {"decode_time", result.decode_seconds},
               {"dtype", result.dtype}}}};
+    add_additions(data, result, false);
+    if (!result.adapters.empty()) data["processing_metrics"]["adapter_time"] = result.adapter_seconds;
+    return data;
 }
 
 OrderedJson message_batch(const ReplyTo& to, const BatchResult& result) {
@@ -132,6 +137,7 @@ OrderedJson message_capabilities(const EngineStatus& status) {
             {"supported_formats", OrderedJson::array({"png", "jpeg", "webp"})},
             {"max_resolution", kMaxResolution},
             {"max_batch_size", kMaxBatchSize},
+            {"control_preprocessors", preprocessor_names()},
             {"memory_optimizations", OrderedJson::array({"vae_tiling", "vae_slicing"})},
             {"postprocessing_options", OrderedJson::array()},
             {"device", status.device},

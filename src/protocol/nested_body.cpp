@@ -3,7 +3,7 @@
 namespace sdxl {
 
 // prompt, negative_prompt, model_name and scheduler stand beside the objects, where the flat body has them.
-BodyFields read_nested_body(const Members& body) {
+BodyFields read_nested_body(const Members& body, Report& report) {
     BodyFields fields;
     const Members models = body.object("models");
     fields.model = models.text("base");
@@ -31,6 +31,8 @@ BodyFields read_nested_body(const Members& body) {
     fields.batch_size = body.object("batch").integer("size");
     fields.precision = body.object("precision").text("dtype");
     fields.vae_tiling = body.object("precision").flag("vae_tiling");
+    fields.loras = read_loras(body, "lora", report);
+    fields.controls = read_controls(body, "controlnet", report);
     return fields;
 }
 

@@ -89,6 +89,9 @@ class Normaliser {
                 const std::string& pointer, Json& holder, const std::string& name);
     Json value(const Json& sent, const Json& rule, const std::string& sent_pointer,
                const std::string& pointer);
+    // Its members have names of the host's own.
+    Json free_object(const Json& sent, const Json& rule, const std::string& sent_pointer,
+                     const std::string& pointer);
     Json array(const Json& sent, const Json& rule, const std::string& sent_pointer,
                const std::string& pointer);
     bool text_passes(const Json& sent, const Json& rule, const std::string& sent_pointer);
@@ -169,6 +172,8 @@ bool Normaliser::text_passes(const Json& sent, const Json& rule, const std::stri
 Json Normaliser::value(const Json& sent, const Json& rule, const std::string& sent_pointer,
                        const std::string& pointer) {
     if (sent.is_object()) {
+        if (const auto free = rule.find("additionalProperties"); free != rule.end() && free->is_object())
+            return free_object(sent, *free, sent_pointer, pointer);
         if (!rule.contains("properties")) return Json::object();
         NameTable names;
         names.add(rule);
@@ -188,6 +193,15 @@ Json Normaliser::value(const Json& sent, const Json& rule, const std::string& se
                 return name;
     }
     return sent;
+}
+
+Json Normaliser::free_object(const Json& sent, const Json& rule, const std::string& sent_pointer,
+                             const std::string& pointer) {
+    Json canonical = Json::object();
+    for (const auto& [key, value] : sent.items())
+        if (!is_unset(value))
+            member(value, rule, join_pointer(sent_pointer, key), join_pointer(pointer, key), canonical, key);
+    return canonical;
 }
 
 Json Normaliser::array(const Json& sent, const Json& rule, const std::string& sent_pointer,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "image/image.h"
+#include "request/adapters.h"
 #include "request/names.h"
 
 namespace sdxl {
@@ -23,15 +24,6 @@ struct SizeConditioning {
     std::array<int, 2> original{};  // [height, width]; {0, 0}: the picture's own
     std::array<int, 2> crop{};      // [top, left]
     std::array<int, 2> target{};    // [height, width]; {0, 0}: the picture's own
-};
-
-// A picture that a host sent: a file, or its bytes. It is read when the request runs.
-struct ImageSource {
-    std::string path;
-    std::shared_ptr<const std::vector<std::uint8_t>> bytes;  // in place of a path
-    std::string pointer;                                     // where the request says so, for errors
-
-    explicit operator bool() const { return bytes != nullptr || !path.empty(); }
 };
 
 // A picture as diffusion sees it: torch's order [4, height, width], on the scale of the UNet.
@@ -64,6 +56,12 @@ struct GenerationRequest {
 
     std::string
         model;  // a path, a name under the models folder, or a hub id; "" means the one that is loaded
+
+    // Of the model, not of a refiner, but for embeddings.
+    std::vector<LoraRequest> loras;
+    std::vector<EmbeddingRequest> embeddings;
+    std::vector<ControlRequest> controls;
+    std::vector<ReferenceRequest> references;
 
     std::string vae;  // in place of the model's own: as `model`, also a file with nothing but a VAE
 
@@ -139,6 +137,38 @@ struct GeneratedImage {
     int height = 0;
 };
 
+// What became of an adapter: every tensor of its file is in one of the counts.
+struct AdapterReport {
+    std::string name;    // the host's, or the file's
+    std::string path;
+    std::string family;  // "LoRA", "LoRA + DoRA", "LoHa", ...
+    std::string layout;  // whose names the file has: "kohya", "diffusers", ...
+    double unet_weight = 0;
+    double text_encoder_weight = 0;
+    double text_encoder_2_weight = 0;
+    std::size_t matched = 0;            // tensors that change the model
+    std::size_t skipped = 0;            // of a text encoder that the model does not have
+    std::size_t unknown = 0;            // that mean nothing to this worker
+    std::vector<std::string> unknown_names;  // the first of them, with the reason where one is known
+};
+
+// What became of a control picture.
+struct ControlReport {
+    std::string type;   // as the request had it
+    std::string model;  // path
+    std::string kind;   // "ControlNet", "T2I-Adapter", ...
+    std::string preprocessor;
+    double weight = 0;
+    std::vector<std::uint8_t> picture;  // as the network saw it, a PNG file; empty if it was not asked for
+};
+
+struct ReferenceReport {
+    std::string model;    // path of the IP-Adapter
+    std::string encoder;  // path
+    std::size_t pictures = 0;
+    double weight = 0;
+};
+
 struct GenerationResult {
     std::vector<GeneratedImage> images;
     std::vector<std::string> warnings;
@@ -155,6 +185,10 @@ struct GenerationResult {
     std::string vae_model;          // path, "" if it was the model's own
     std::string model_variant;  // "base", "turbo", ...: whose defaults filled in what the request left open
     std::optional<double> strength;  // where there was something to start from
+    std::vector<AdapterReport> adapters;
+    std::vector<std::string> embeddings;  // the words of those that stood in a prompt
+    std::vector<ControlReport> controls;
+    std::vector<ReferenceReport> references;
     bool perturbed_attention = false;
     bool free_u = false;
     bool inpainted = false;  // there was a mask
@@ -163,6 +197,7 @@ struct GenerationResult {
     std::string device_name;
     double total_seconds = 0;
     double load_seconds = 0;  // 0 when the model was ready
+    double adapter_seconds = 0;  // changing the weights; 0 when they were as wanted
     double encode_seconds = 0;
     double denoise_seconds = 0;
     double decode_seconds = 0;

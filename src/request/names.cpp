@@ -2,22 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <iterator>
 #include <span>
 
+#include "request/normal_form.h"
+
 namespace sdxl {
 namespace {
-
-// Lower case without spaces, underscores and hyphens: hosts write the same name in many ways. "+" is kept,
-// since "DPM++ 2M" and "DPM 2M" are different samplers.
-std::string normal_form(std::string_view name) {
-    std::string result;
-    for (const char c : name)
-        if (c != ' ' && c != '_' && c != '-')
-            result += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return result;
-}
 
 template <class E>
 struct Name {

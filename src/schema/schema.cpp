@@ -21,7 +21,8 @@ using Json = nlohmann::json;
 
 // What the validator says of an object or array because of what it said of something inside.
 constexpr std::string_view kEchoes[] = {"Failed to validate against schema associated with property name",
-                                        "Failed to validate item #"};
+                                        "Failed to validate item #",
+                                        "Failed to validate against additional properties schema"};
 
 const Json& as_written(const std::string& name) {
     static std::mutex mutex;
@@ -51,6 +52,8 @@ const Json* step(const Json* rule, const std::string& name) {
     if (rule == nullptr || !rule->is_object()) return nullptr;
     if (const auto members = rule->find("properties"); members != rule->end())
         if (const auto member = members->find(name); member != members->end()) return &*member;
+    if (const auto free = rule->find("additionalProperties"); free != rule->end() && free->is_object())
+        return &*free;
     const bool index = !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
     if (const auto items = rule->find("items"); index && items != rule->end() && items->is_object())
         return &*items;

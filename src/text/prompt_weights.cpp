@@ -5,7 +5,10 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <string>
 #include <utility>
+
+#include "core/error.h"
 
 namespace sdxl {
 namespace {
@@ -21,15 +24,22 @@ bool is_space(char c) {
     return std::isspace(static_cast<unsigned char>(c)) != 0;
 }
 
+// A character of a word, as a regular expression's \\b sees it; other scripts' letters are all of them.
+bool is_word(char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return std::isalnum(byte) != 0 || c == '_' || byte >= 0x80;
+}
+
 // One pass over the prompt. A bracket's weight is known where it closes: spans of pieces are kept, and
-// multiplied at the end.
+// multiplied at the end. Round and square brackets nest apart from each other, as in the web UI.
 class Parser {
   public:
     explicit Parser(std::string_view prompt) : prompt_(prompt) {}
 
     std::vector<PromptPart> parse() {
         while (at_ < prompt_.size()) step();
-        while (!open_.empty()) close(open_.back().square ? kSquare : kRound);
+        while (!round_.open.empty()) close(round_, kRound);
+        while (!square_.open.empty()) close(square_, kSquare);
         return finish();
     }
 
@@ -38,29 +48,36 @@ class Parser {
         std::string text;
         bool breaks = false;
     };
-    struct Bracket {
-        std::size_t piece;  // the first one inside
-        bool square;
+    struct Span {
+        std::size_t begin, end;  // pieces
+        double factor;
+    };
+    // The brackets of one kind.
+    struct Brackets {
+        std::vector<std::size_t> open;  // the first piece inside of each
+        std::vector<Span> spans;        // those that closed
     };
 
     void step() {
         const char c = prompt_[at_];
-        if (c == '\\' && at_ + 1 < prompt_.size() && is_escapable(prompt_[at_ + 1])) {
-            add(prompt_[at_ + 1]);
-            at_ += 2;
+        if (c == '\\') {
+            // The web UI reads a backslash that stands before nothing special as nothing.
+            const bool escapes = at_ + 1 < prompt_.size() && is_escapable(prompt_[at_ + 1]);
+            if (escapes) add(prompt_[at_ + 1]);
+            at_ += escapes ? 2 : 1;
         } else if (c == '(' || c == '[') {
             begin_piece();
-            open_.push_back({pieces_.size() - 1, c == '['});
+            (c == '(' ? round_ : square_).open.push_back(pieces_.size() - 1);
             ++at_;
-        } else if (c == ')' && innermost_is(false)) {
-            close(kRound);
+        } else if (c == ')' && !round_.open.empty()) {
+            close(round_, kRound);
             ++at_;
-        } else if (c == ']' && innermost_is(true)) {
-            close(kSquare);
+        } else if (c == ']' && !square_.open.empty()) {
+            close(square_, kSquare);
             ++at_;
         } else if (const auto weight =
-                       c == ':' && innermost_is(false) ? number_before_bracket() : std::nullopt) {
-            close(*weight);
+                       c == ':' && !round_.open.empty() ? number_before_bracket() : std::nullopt) {
+            close(round_, *weight);
         } else if (is_break()) {
             trim_end();
             begin_piece();
@@ -75,13 +92,12 @@ class Parser {
     }
 
     static bool is_escapable(char c) { return c == '(' || c == ')' || c == '[' || c == ']' || c == '\\'; }
-    bool innermost_is(bool square) const { return !open_.empty() && open_.back().square == square; }
 
     bool is_break() const {
-        const bool begins = at_ == 0 || is_space(prompt_[at_ - 1]);
+        const bool begins = at_ == 0 || !is_word(prompt_[at_ - 1]);
         const std::size_t end = at_ + kBreak.size();
         return begins && prompt_.substr(at_, kBreak.size()) == kBreak &&
-               (end == prompt_.size() || is_space(prompt_[end]));
+               (end == prompt_.size() || !is_word(prompt_[end]));
     }
 
     // ":1.2)" from here on: moves behind it.
@@ -112,30 +128,37 @@ class Parser {
         while (!text.empty() && is_space(text.back())) text.pop_back();
     }
 
-    // The innermost bracket ends here and multiplies what is inside it.
-    void close(double factor) {
-        spans_.push_back({open_.back().piece, pieces_.size(), factor});
-        open_.pop_back();
+    // The innermost bracket of a kind ends here and multiplies what is inside it.
+    void close(Brackets& brackets, double factor) {
+        brackets.spans.push_back({brackets.open.back(), pieces_.size(), factor});
+        brackets.open.pop_back();
         begin_piece();
     }
 
     std::vector<PromptPart> finish() {
-        // Spans nest: a stack of those that are open gives each piece the product of its own.
-        std::vector<std::vector<std::size_t>> begins(pieces_.size() + 1);
-        // Inner ones closed first; outer ones must be opened first.
-        for (std::size_t i = spans_.size(); i-- > 0;) begins[spans_[i].begin].push_back(i);
-        std::vector<std::pair<std::size_t, double>> around;  // end and product
+        std::vector<double> weights(pieces_.size(), 1.0);
+        multiply(weights, round_.spans);
+        multiply(weights, square_.spans);
         std::vector<PromptPart> parts;
-        for (std::size_t i = 0; i < pieces_.size(); ++i) {
+        for (std::size_t i = 0; i < pieces_.size(); ++i) append(parts, pieces_[i], weights[i]);
+        if (parts.empty()) parts.emplace_back();
+        return parts;
+    }
+
+    // Spans of one kind nest: a stack of those that are open gives each piece the product of its own.
+    static void multiply(std::vector<double>& weights, const std::vector<Span>& spans) {
+        std::vector<std::vector<std::size_t>> begins(weights.size() + 1);
+        // Inner ones closed first; outer ones must be opened first.
+        for (std::size_t i = spans.size(); i-- > 0;) begins[spans[i].begin].push_back(i);
+        std::vector<std::pair<std::size_t, double>> around;  // end and product
+        for (std::size_t i = 0; i < weights.size(); ++i) {
             while (!around.empty() && around.back().first <= i) around.pop_back();
             for (const std::size_t span : begins[i]) {
                 const double outer = around.empty() ? 1.0 : around.back().second;
-                around.emplace_back(spans_[span].end, bounded(outer * spans_[span].factor));
+                around.emplace_back(spans[span].end, bounded(outer * spans[span].factor));
             }
-            append(parts, pieces_[i], around.empty() ? 1.0 : around.back().second);
+            if (!around.empty()) weights[i] = bounded(weights[i] * around.back().second);
         }
-        if (parts.empty()) parts.emplace_back();
-        return parts;
     }
 
     static double bounded(double weight) { return std::min(std::max(weight, -kMostWeight), kMostWeight); }
@@ -151,16 +174,10 @@ class Parser {
         }
     }
 
-    struct Span {
-        std::size_t begin, end;  // pieces
-        double factor;
-    };
-
     std::string_view prompt_;
     std::size_t at_ = 0;
     std::vector<Piece> pieces_;
-    std::vector<Bracket> open_;
-    std::vector<Span> spans_;
+    Brackets round_, square_;
 };
 
 // Gathers weighted tokens into chunks.
@@ -175,9 +192,21 @@ class Chunker {
     }
 
     void add(std::int32_t id, float weight) {
-        if (tokens_.size() == room_) end_full();
+        const bool is_comma = comma_ && id == *comma_;
+        if (tokens_.size() == room_) is_comma ? end() : end_full();
         tokens_.push_back({id, weight});
-        if (comma_ && id == *comma_) behind_comma_ = tokens_.size();
+        if (is_comma) behind_comma_ = tokens_.size();
+    }
+
+    // Ids that stand for one word: they stay together, in the next chunk where this one has no room.
+    void add_together(std::int32_t first, std::int32_t count, float weight) {
+        if (static_cast<std::size_t>(count) > room_)
+            fail(ErrorCode::kInvalidRequest, "a word of the prompt stands for " + std::to_string(count) +
+                                                 " vectors, of which a chunk has room for " +
+                                                 std::to_string(room_));
+        if (tokens_.size() == room_) end_full();
+        if (tokens_.size() + static_cast<std::size_t>(count) > room_) end();
+        for (std::int32_t i = 0; i < count; ++i) tokens_.push_back({first + i, weight});
     }
 
     void end() {
@@ -200,9 +229,9 @@ class Chunker {
         float weight;
     };
 
-    // What stands behind a comma near the end moves on to the next chunk.
+    // What stands behind a comma near the end moves on to the next chunk, unless a comma comes next.
     void end_full() {
-        constexpr std::size_t kBacktrack = 20;
+        constexpr std::size_t kBacktrack = 19;  // the web UI's 20 count the comma
         std::vector<Token> moved;
         if (behind_comma_ > 0 && tokens_.size() - behind_comma_ <= kBacktrack) {
             const auto begin = tokens_.begin() + static_cast<std::ptrdiff_t>(behind_comma_);
@@ -229,7 +258,7 @@ std::vector<PromptPart> parse_prompt_weights(std::string_view prompt) {
 }
 
 std::vector<PromptChunk> chunk_prompt(const std::vector<PromptPart>& parts, const Tokenizer& tokenizer,
-                                      std::int32_t pad_id) {
+                                      std::int32_t pad_id, const PromptTriggers& triggers) {
     Chunker chunker(tokenizer, pad_id);
     bool any = false;
     for (const PromptPart& part : parts) {
@@ -238,9 +267,17 @@ std::vector<PromptChunk> chunk_prompt(const std::vector<PromptPart>& parts, cons
             any = true;
             continue;
         }
-        for (const std::int32_t id : tokenizer.encode(part.text)) {
-            chunker.add(id, static_cast<float>(part.weight));
-            any = true;
+        const auto weight = static_cast<float>(part.weight);
+        for (const auto& piece : triggers.split(part.text)) {
+            if (piece.trigger != nullptr) {
+                chunker.add_together(piece.trigger->first_id, piece.trigger->count, weight);
+                any = true;
+                continue;
+            }
+            for (const std::int32_t id : tokenizer.encode(piece.text)) {
+                chunker.add(id, weight);
+                any = true;
+            }
         }
     }
     if (!any || !chunker.empty()) chunker.end();

@@ -1,9 +1,10 @@
 // The emphasis that people write into prompts: "(word)", "((word))", "(word:1.3)", "[word]", "BREAK".
 //
 // Grammar and numbers are those of the A1111 web UI: a pair of round brackets multiplies by 1.1, one with a
-// number by that number, a pair of square brackets divides by 1.1; pairs nest; a backslash makes the bracket
-// behind it an ordinary character. The word BREAK ends a chunk of 75 tokens. A bracket that is never closed
-// counts up to the end; one that was never opened is text. Pure functions: any thread.
+// number by that number, a pair of square brackets divides by 1.1; pairs nest, each kind by itself; a
+// backslash makes the bracket behind it an ordinary character, and is none itself. The word BREAK ends a
+// chunk of 75 tokens, also inside brackets. A bracket that is never closed counts up to the end; one that was
+// never opened is text. Pure functions: any thread.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/prompt_triggers.h"
 #include "text/tokenizer.h"
 
 namespace sdxl {
@@ -31,9 +33,11 @@ struct PromptChunk {
 };
 
 // The whole prompt, however long, in at least one chunk. A chunk that is full ends at the last comma in its
-// final 20 tokens, if there is one, so that phrases stay together.
+// final 20 tokens, if there is one and the next token is none, so that phrases stay together. A trigger's ids
+// are never parted: where they do not fit, a new chunk begins with them, as in the web UI. Fails with
+// kInvalidRequest for a trigger of more vectors than a chunk has room for.
 std::vector<PromptChunk> chunk_prompt(const std::vector<PromptPart>& parts, const Tokenizer& tokenizer,
-                                      std::int32_t pad_id);
+                                      std::int32_t pad_id, const PromptTriggers& triggers = {});
 
 // A chunk of nothing: the encoder is given as many chunks for the prompt as for the negative prompt.
 PromptChunk empty_chunk(const Tokenizer& tokenizer, std::int32_t pad_id);

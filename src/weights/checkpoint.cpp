@@ -52,7 +52,15 @@ Checkpoint open_checkpoint(const fs::path& path) {
     if (error) fail(ErrorCode::kIo, "cannot look at '" + path.string() + "': " + error.message());
     if (!fs::is_directory(status)) return open_file(path);
     if (fs::exists(path / "model_index.json", error)) return read_diffusers_folder(path);
-    return open_file(only_file(path));
+    Checkpoint checkpoint = open_file(only_file(path));
+    // A single file brings no vocabulary; folders beside it may.
+    const auto beside = [&](const char* name) {
+        const bool there = fs::exists(path / name / "vocab.json", error);
+        return there ? std::optional(path / name) : std::nullopt;
+    };
+    checkpoint.tokenizer_dir = beside("tokenizer");
+    checkpoint.tokenizer_2_dir = beside("tokenizer_2");
+    return checkpoint;
 }
 
 }  // namespace sdxl

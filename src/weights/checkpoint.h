@@ -49,7 +49,8 @@ struct Checkpoint {
     std::vector<std::string> warnings;  // for the log: what in the files was left unused
 };
 
-// Opens a .safetensors file, a diffusers folder, or a folder that holds one .safetensors file. Every SDXL
+// Opens a .safetensors file, a diffusers folder, or a folder that holds one .safetensors file, perhaps with
+// tokenizer folders beside it. Every SDXL
 // kind opens; whether it can run is the caller's question. Fails with kNotFound or kIo for the path itself,
 // kUnsupported for another file format, kInvalidModel for a broken file, a model that is not SDXL (named), or
 // a missing component (named).

@@ -1,5 +1,8 @@
 #include "weights/component_names.h"
 
+#include <system_error>
+#include <utility>
+
 #include "core/error.h"
 
 namespace sdxl {
@@ -25,6 +28,15 @@ bool is_attention_matrix(std::string_view name) {
                                         ".to_v.weight", ".to_out.0.weight"})
         if (name.ends_with(leaf)) return true;
     return false;
+}
+
+// Third `index` of the stacked rows [3c, ...] as [c, ...].
+HostView third(const HostView& stacked, int index) {
+    std::vector<std::int64_t> dims = stacked.shape.dims();
+    dims[0] /= 3;
+    HostView view{nullptr, stacked.dtype, Shape(std::move(dims)), stacked.name};
+    view.data = stacked.data + static_cast<std::size_t>(index) * view.bytes();
+    return view;
 }
 
 void require(const WeightMap& map, const Checkpoint& checkpoint, std::string_view what) {
@@ -61,6 +73,28 @@ void insert_canonical(WeightMap& map, const std::string& canonical, const FileTe
     if (shape.rank() == 4 && shape[2] == 1 && shape[3] == 1 && is_attention_matrix(canonical))
         view.shape = Shape{shape[0], shape[1]};
     map.insert(canonical, std::move(view), tensor.bytes);
+}
+
+void insert_query_key_value(WeightMap& map, const std::string& pattern, const FileTensor& tensor) {
+    const Shape& shape = tensor.view.shape;
+    if (shape.rank() == 0 || shape[0] % 3 != 0)
+        fail(ErrorCode::kInvalidModel, "'" + tensor.bytes->path() + "': tensor " +
+                                           quoted_name(tensor.view.name) + " has shape " + shape.str() +
+                                           ", expected rows of query, key and value");
+    const std::size_t hole = pattern.find("{}");
+    for (int i = 0; i < 3; ++i) {
+        std::string name = pattern;
+        map.insert(name.replace(hole, 2, 1, "qkv"[i]), third(tensor.view, i), tensor.bytes);
+    }
+}
+
+std::optional<std::filesystem::path> find_weights(const std::filesystem::path& folder,
+                                                  const std::string& stem) {
+    std::error_code ignored;
+    for (const char* ending : {".safetensors", ".safetensors.index.json", ".fp16.safetensors",
+                               ".fp16.safetensors.index.json", ".safetensors.index.fp16.json"})
+        if (std::filesystem::exists(folder / (stem + ending), ignored)) return folder / (stem + ending);
+    return std::nullopt;
 }
 
 void finish_checkpoint(Checkpoint& checkpoint, const IgnoredTensors& ignored) {

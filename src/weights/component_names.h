@@ -1,7 +1,9 @@
 // Steps that both layouts take on the way to canonical names.
 #pragma once
 
+#include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,14 @@ class IgnoredTensors {
 // Inserts the tensor as `canonical`. 1x1 convolutions that are matrices in diffusers today (the projections
 // of attention blocks) become matrices: same bytes, shape [C, C, 1, 1] -> [C, C].
 void insert_canonical(WeightMap& map, const std::string& canonical, const FileTensor& tensor);
+
+// Inserts a tensor that holds the rows of query, key and value one below the other as three; `pattern` has
+// '{}' where "q", "k" or "v" goes. Fails with kInvalidModel if its rows are not three times as many.
+void insert_query_key_value(WeightMap& map, const std::string& pattern, const FileTensor& tensor);
+
+// The weights in a component's folder: full precision first, then fp16, each whole or in shards.
+std::optional<std::filesystem::path> find_weights(const std::filesystem::path& folder,
+                                                  const std::string& stem);
 
 // Sets the kind and fails with kInvalidModel if a component that the kind needs has no tensors.
 void finish_checkpoint(Checkpoint& checkpoint, const IgnoredTensors& ignored);

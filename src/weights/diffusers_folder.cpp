@@ -20,14 +20,6 @@ bool is_there(const fs::path& path) {
     return fs::exists(path, ignored);
 }
 
-// The weights in `folder`: full precision first, then fp16, each whole or in shards.
-std::optional<fs::path> find_weights(const fs::path& folder, const std::string& stem) {
-    for (const char* ending : {".safetensors", ".safetensors.index.json", ".fp16.safetensors",
-                               ".fp16.safetensors.index.json", ".safetensors.index.fp16.json"})
-        if (is_there(folder / (stem + ending))) return folder / (stem + ending);
-    return std::nullopt;
-}
-
 [[noreturn]] void refuse_without_weights(const fs::path& folder, const std::string& stem) {
     std::error_code ignored;
     for (const auto& file : fs::directory_iterator(folder, ignored))

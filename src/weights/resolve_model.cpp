@@ -20,6 +20,24 @@ constexpr std::size_t kModelsShown = 10;
 constexpr std::size_t kMaxNameBytes = 1024;
 constexpr std::string_view kExtension = ".safetensors";
 constexpr std::string_view kHubPrefix = "models--";
+constexpr int kMostDepth = 3;             // of folders below a kind's own
+constexpr std::size_t kMostFiles = 4096;  // that are looked at there
+
+// What a kind is called, and its folders under the models folder: the web UIs' and ours.
+struct Kind {
+    std::string_view noun;
+    std::vector<std::string_view> folders;
+};
+const Kind& kind_of(FileKind kind) {
+    static const Kind kinds[] = {
+        {"model", {}},
+        {"LoRA", {"loras", "lora", "Lora", "LoRA", "LyCORIS"}},
+        {"embedding", {"embeddings", "Embeddings", "textual_inversion"}},
+        {"ControlNet", {"controlnet", "controlnets", "ControlNet", "t2i_adapter"}},
+        {"IP-Adapter", {"ip_adapter", "ip-adapter", "ipadapter", "IP-Adapter"}},
+    };
+    return kinds[static_cast<std::size_t>(kind)];
+}
 
 bool is_there(const fs::path& path) {
     std::error_code ignored;
@@ -124,15 +142,18 @@ std::optional<std::string> nearest(const std::string& name, const std::set<std::
     return best;
 }
 
-[[noreturn]] void not_found(const std::string& name, const std::vector<fs::path>& tried,
+[[noreturn]] void not_found(FileKind kind, const std::string& name, const std::vector<fs::path>& tried,
                             const fs::path& models_dir) {
-    std::string message = "there is no model " + quoted_name(name) + "; looked at ";
+    const std::string noun(kind_of(kind).noun);
+    std::string message = "there is no " + noun + " " + quoted_name(name) + "; looked at ";
     for (std::size_t i = 0; i < tried.size(); ++i) message += (i > 0 ? ", '" : "'") + tried[i].string() + "'";
-    const auto names = models_in(models_dir);
+    std::set<std::string> names;
+    if (kind == FileKind::kModel) names = models_in(models_dir);
+    for (const auto& path : files_of(kind, models_dir)) names.insert(path.stem().string());
     if (names.empty())
         fail(ErrorCode::kNotFound,
-             message + "; the models folder '" + models_dir.string() + "' holds no models");
-    message += "; models that are there: ";
+             message + "; the models folder '" + models_dir.string() + "' holds no " + noun + "s");
+    message += "; " + noun + "s that are there: ";
     std::size_t shown = 0;
     for (const auto& model : names) {
         if (shown == kModelsShown) break;
@@ -166,15 +187,50 @@ bool lies_in(const fs::path& path, const fs::path& folder) {
     return end == folder.end() || end->empty();  // a folder's path may end in '/'
 }
 
-fs::path resolve_model(const std::string& name, const fs::path& models_dir, bool confine) {
+std::vector<fs::path> files_of(FileKind kind, const fs::path& models_dir) {
+    std::vector<fs::path> files;
+    std::error_code ignored;
+    for (const std::string_view folder : kind_of(kind).folders)
+        for (fs::recursive_directory_iterator at(models_dir / folder, ignored), end; at != end;
+             at.increment(ignored)) {
+            const bool is_folder = at->is_directory(ignored);
+            const bool is_model = is_folder && is_there(at->path() / "config.json");
+            if (is_folder && (is_model || at.depth() >= kMostDepth)) at.disable_recursion_pending();
+            if (is_model || (!is_folder && at->path().extension() == kExtension)) files.push_back(at->path());
+            if (files.size() == kMostFiles) return files;
+        }
+    std::ranges::sort(files);
+    return files;
+}
+
+fs::path resolve_file(FileKind kind, const std::string& name, const fs::path& models_dir, bool confine) {
     check_name(name);
     fs::path path(name);
     std::vector<fs::path> tried;
-    if (path.is_relative()) tried = places(name, models_dir);
+    if (path.is_relative()) {
+        for (const std::string_view folder : kind_of(kind).folders)
+            if (is_there(models_dir / folder)) {
+                tried.push_back(models_dir / folder / name);
+                tried.push_back(models_dir / folder / (name + std::string(kExtension)));
+            }
+        const auto others = places(name, models_dir);
+        tried.insert(tried.end(), others.begin(), others.end());
+    }
     for (const auto& place : tried) {
         if (!is_there(place)) continue;
         require_inside(place, name, models_dir);
         return place;
+    }
+    std::vector<fs::path> below;
+    for (const auto& file : files_of(kind, models_dir))
+        if (file.stem() == name || file.filename() == name) below.push_back(file);
+    if (below.size() > 1)
+        fail(ErrorCode::kInvalidRequest, "the name " + quoted_name(name) + " is that of several files, '" +
+                                             below[0].string() + "' and '" + below[1].string() +
+                                             "' among them; give the path of one");
+    if (!below.empty()) {
+        require_inside(below[0], name, models_dir);
+        return below[0];
     }
     const bool is_path =
         path.is_absolute() || name.find('/') != std::string::npos || path.extension() == kExtension;
@@ -183,7 +239,11 @@ fs::path resolve_model(const std::string& name, const fs::path& models_dir, bool
         if (confine && is_there(path)) require_inside(path, name, models_dir);
         if (is_there(path)) return path;
     }
-    not_found(name, tried, models_dir);
+    not_found(kind, name, tried, models_dir);
+}
+
+fs::path resolve_model(const std::string& name, const fs::path& models_dir, bool confine) {
+    return resolve_file(FileKind::kModel, name, models_dir, confine);
 }
 
 }  // namespace sdxl

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace sdxl {
 
@@ -19,6 +20,18 @@ namespace sdxl {
 // places that were tried, the models that are there and the nearest name.
 std::filesystem::path resolve_model(const std::string& name, const std::filesystem::path& models_dir,
                                     bool confine = false);
+
+// What else a request may name, each with folders of its own under the models folder.
+enum class FileKind { kModel, kLora, kEmbedding, kControl, kReference };
+
+// The same for other files. Before anything else in the models folder come the kind's own folders there
+// ("loras", "Lora", ...) and what lies below them: by its path from there, or by its file's name alone if
+// that is the only one. Fails as resolve_model, and with kInvalidRequest for a name of several files.
+std::filesystem::path resolve_file(FileKind kind, const std::string& name,
+                                   const std::filesystem::path& models_dir, bool confine = false);
+
+// Files and model folders in the folders of a kind.
+std::vector<std::filesystem::path> files_of(FileKind kind, const std::filesystem::path& models_dir);
 
 // Names under which the models in `models_dir` can be asked for.
 std::set<std::string> models_in(const std::filesystem::path& models_dir);

@@ -147,4 +147,99 @@ std::optional<std::string> UnetNames::canonical(std::string_view name) const {
     return found->second.canonical + "." + *renamed;
 }
 
+namespace {
+
+// `name` with the first rule undone whose `to` is all of it or is followed by a dot.
+std::optional<std::string> rename_back(std::string_view name, std::span<const Rename> rules) {
+    for (const auto& [from, to] : rules)
+        if (name.starts_with(to) && (name.size() == to.size() || name[to.size()] == '.'))
+            return std::string(from).append(name.substr(to.size()));
+    return std::nullopt;
+}
+
+// Where diffusers' groups of a UNet stand in the original's rows.
+class OriginalPlaces {
+  public:
+    explicit OriginalPlaces(const std::set<std::string>& modules) {
+        for (const std::string& module : modules) note(module);
+        int number = 1;  // after conv_in
+        for (int block = 0; has(item("down_blocks", block)); ++block) lay_out_down(block, number);
+        number = 0;
+        for (int block = 0; has(item("up_blocks", block)); ++block) lay_out_up(block, number);
+        for (int i = 0; has(item("mid_block.resnets", i)); ++i)
+            places_[item("mid_block.resnets", i)] = item("middle_block", 2 * i);
+        for (int i = 0; has(item("mid_block.attentions", i)); ++i)
+            places_[item("mid_block.attentions", i)] = item("middle_block", 2 * i + 1);
+    }
+
+    std::optional<std::string> original(std::string_view module) const {
+        if (auto top = rename_back(module, kTop)) return top;
+        const std::string_view group = group_of(module);
+        const auto place = places_.find(group);
+        if (place == places_.end() || group.size() == module.size()) return std::nullopt;
+        const auto renamed = rename_back(module.substr(group.size() + 1), rules_of(group));
+        if (!renamed) return std::nullopt;
+        return place->second + "." + *renamed;
+    }
+
+  private:
+    // "down_blocks.0.resnets.1" of "down_blocks.0.resnets.1.conv1"; "mid_block.resnets.0".
+    static std::string_view group_of(std::string_view module) {
+        std::string_view rest = module;
+        const bool middle = take_part(rest) == "mid_block";
+        for (int parts = middle ? 2 : 3; parts > 0; --parts) take_part(rest);
+        return rest.empty() ? module : module.substr(0, module.size() - rest.size() - 1);
+    }
+
+    static std::span<const Rename> rules_of(std::string_view group) {
+        if (group.find(".resnets.") != std::string_view::npos) return kResnet;
+        if (group.find(".attentions.") != std::string_view::npos) return kAttention;
+        if (group.find(".downsamplers.") != std::string_view::npos) return kDownsampler;
+        return kUpsampler;
+    }
+
+    void note(const std::string& module) {
+        const std::string_view group = group_of(module);
+        groups_.emplace(group);
+        if (const std::size_t dot = group.find('.'); dot != std::string_view::npos)
+            groups_.emplace(group.substr(0, group.find('.', dot + 1)));
+    }
+    bool has(const std::string& group) const { return groups_.contains(group); }
+
+    void lay_out_down(int block, int& number) {
+        const std::string here = item("down_blocks", block);
+        for (int layer = 0; has(item(here + ".resnets", layer)); ++layer, ++number) {
+            const std::string row = item("input_blocks", number);
+            places_[item(here + ".resnets", layer)] = item(row, 0);
+            places_[item(here + ".attentions", layer)] = item(row, 1);
+        }
+        if (has(here + ".downsamplers.0"))
+            places_[here + ".downsamplers.0"] = item(item("input_blocks", number++), 0);
+    }
+
+    void lay_out_up(int block, int& number) {
+        const std::string here = item("up_blocks", block);
+        for (int layer = 0; has(item(here + ".resnets", layer)); ++layer, ++number) {
+            const std::string row = item("output_blocks", number);
+            const bool attention = has(item(here + ".attentions", layer));
+            places_[item(here + ".resnets", layer)] = item(row, 0);
+            places_[item(here + ".attentions", layer)] = item(row, 1);
+            places_[here + ".upsamplers.0"] = item(row, attention ? 2 : 1);  // the last layer's stays
+        }
+    }
+
+    std::set<std::string> groups_;  // "up_blocks.0", "up_blocks.0.resnets.1"
+    std::map<std::string, std::string, std::less<>> places_;
+};
+
+}  // namespace
+
+std::map<std::string, std::string> original_unet_modules(const std::set<std::string>& modules) {
+    const OriginalPlaces places(modules);
+    std::map<std::string, std::string> originals;
+    for (const std::string& module : modules)
+        if (auto original = places.original(module)) originals.emplace(module, std::move(*original));
+    return originals;
+}
+
 }  // namespace sdxl

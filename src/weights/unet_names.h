@@ -8,6 +8,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,5 +43,10 @@ class UnetNames {
 
     std::map<std::string, Place, std::less<>> places_;  // "input_blocks.4.1"
 };
+
+// The way back: diffusers' names of a whole UNet's modules, each with its original name
+// ("down_blocks.1.attentions.0.proj_in" with "input_blocks.4.1.proj_in"). Modules that the original layout
+// does not have are left out.
+std::map<std::string, std::string> original_unet_modules(const std::set<std::string>& modules);
 
 }  // namespace sdxl

@@ -55,6 +55,15 @@ void WeightMap::took(const Entry& entry) const {
     if (observer_) observer_(used_bytes_, total_bytes_);
 }
 
+void WeightMap::stand_in(const std::string& canonical, HostView view) {
+    stand_ins_[canonical] = std::move(view);
+}
+
+const HostView* WeightMap::find_stand_in(std::string_view canonical) const {
+    const auto found = stand_ins_.find(canonical);
+    return found == stand_ins_.end() ? nullptr : &found->second;
+}
+
 WeightScope WeightScope::sub(std::string_view name) const {
     return {*map_, path(name) + "."};
 }
@@ -88,7 +97,8 @@ HostView WeightScope::get(std::string_view name, const Shape& expected) const {
         fail(ErrorCode::kInvalidModel,
              who + " holds " + std::string(dtype_name(view.dtype)) + ", expected floating-point values");
     map_->took(*entry);
-    return view;
+    const HostView* other = map_->find_stand_in(canonical);
+    return other != nullptr ? *other : view;
 }
 
 HostView WeightScope::get_optional(std::string_view name, const Shape& expected) const {

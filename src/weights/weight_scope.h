@@ -55,6 +55,12 @@ class WeightMap {
     std::string source() const;
 
     void set_observer(Observer observer) { observer_ = std::move(observer); }
+    // Until cleared, scopes are given `view` in place of the tensor's own; whoever owns its bytes keeps them
+    // so long. REQUIRES: the tensor is there, and the view has its shape.
+    void stand_in(const std::string& canonical, HostView view);
+    void clear_stand_ins() { stand_ins_.clear(); }
+    const HostView* find_stand_in(std::string_view canonical) const;
+
     // Marks the entry as used and, the first time, tells the observer.
     void took(const Entry& entry) const;
 
@@ -63,6 +69,7 @@ class WeightMap {
     std::map<std::string, Entry, std::less<>> entries_;
     std::uint64_t total_bytes_ = 0;
     mutable std::uint64_t used_bytes_ = 0;
+    std::map<std::string, HostView, std::less<>> stand_ins_;
     Observer observer_;
 };
 

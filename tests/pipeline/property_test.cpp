@@ -209,8 +209,10 @@ TEST_F(PropertyTest, OnlyTheLastEntriesArePerturbed) {
     const Tensor latent = ops::upload(context(), twice, {2, 12, 16, 4});
     const std::vector<float> times{500, 500};
     const auto plain = ops::download(context(), model().unet->forward(context(), latent, times, kv));
+    UNetOptions options;
+    options.perturbed = 1;
     const auto perturbed =
-        ops::download(context(), model().unet->forward(context(), latent, times, kv, {{}, 1}));
+        ops::download(context(), model().unet->forward(context(), latent, times, kv, options));
     const std::size_t half = plain.size() / 2;
     const auto part = [&](const std::vector<float>& values, std::size_t begin) {
         return std::vector<float>(values.begin() + static_cast<std::ptrdiff_t>(begin),

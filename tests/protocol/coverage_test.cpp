@@ -48,6 +48,17 @@ std::string told(const Message& message) {
             << request->aesthetic_score << ' ' << request->negative_aesthetic_score << ' '
             << request->pag_scale << ' ' << static_cast<int>(request->format) << ' ' << request->quality
             << ' ' << request->vae_tiling << ' ' << request->size_of_image << ' ';
+        for (const auto& lora : request->loras)
+            out << lora.file << lora.label << lora.unet_weight << lora.text_encoder_weight
+                << lora.text_encoder_2_weight << lora.block_weights.size() << ' ';
+        for (const auto& embedding : request->embeddings) out << embedding.file << embedding.trigger << ' ';
+        for (const auto& control : request->controls)
+            out << control.model << control.type << control.image.path << control.weight << control.start
+                << control.end << control.guess_mode << control.preprocessor << control.resolution
+                << static_cast<int>(control.resize_mode) << control.return_image << ' ';
+        for (const auto& reference : request->references)
+            out << reference.model << reference.encoder << reference.images[0].path << reference.weight
+                << reference.start << reference.end << ' ';
         if (request->free_u)
             out << request->free_u->b1 << request->free_u->b2 << request->free_u->s1 << request->free_u->s2
                 << ' ';
@@ -117,12 +128,41 @@ void check_member(const Subject& subject, const Json& rule, const std::vector<st
         << where << " changes nothing in silence";
 }
 
+// The members of a list's items, each put into the first item of the list's example.
+int check_items(const Subject& subject, const Json& rule, const std::vector<std::string>& path) {
+    Json base = rule["examples"][0][0];
+    if (base.is_string()) base = {{rule["items"]["properties"].contains("image") ? "image" : "name", base}};
+    const auto send = [&](const Json& item) {
+        Json data = subject.around;
+        Json* place = &data;
+        for (const auto& name : path) place = &(*place)[name];
+        *place = Json::array({item});
+        return told(
+            parse_message(Json{{"message_type", subject.type}, {"request_id", "r"}, {"data", data}}.dump()));
+    };
+    int count = 0;
+    for (const auto& [name, member] : rule["items"]["properties"].items()) {
+        Json item = base;
+        EXPECT_TRUE(member.contains("examples")) << path.back() << "/" << name;
+        if (!member.contains("examples")) continue;
+        item[name] = member["examples"][0];
+        EXPECT_NE(send(item), send(base)) << path.back() << "/" << name << " changes nothing in silence";
+        ++count;
+    }
+    return count;
+}
+
 // Returns how many members were tried.
 int check_members(const Subject& subject, const Json& rule, std::vector<std::string> path) {
     int count = 0;
     for (const auto& [name, member] : rule["properties"].items()) {
         path.push_back(name);
-        if (member.contains("properties") && !member.contains("x-unsupported")) {
+        if (member.value("type", Json()).dump().find("array") != std::string::npos &&
+            !member.contains("x-unsupported") && member.contains("items") &&
+            member["items"].contains("properties") && member.contains("examples")) {
+            check_member(subject, member, path);
+            count += 1 + check_items(subject, member, path);
+        } else if (member.contains("properties") && !member.contains("x-unsupported")) {
             count += check_members(subject, member, path);
             if (member.contains("examples")) check_member(subject, member, path);
         } else if (member["type"] != "object") {

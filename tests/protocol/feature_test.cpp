@@ -9,11 +9,7 @@ void expect_refused(const std::string& data, const std::string& pointer) {
 }
 
 TEST(Features, FlatRefusals) {
-    const std::pair<const char*, const char*> cases[] = {{"loras", R"([{"name":"x","weight":0.5}])"},
-                                                         {"controlnets", R"([{"type":"canny"}])"},
-                                                         {"textual_inversions", "[\"t\"]"},
-                                                         {"reference_images", "[\"a\"]"},
-                                                         {"device", "\"cuda:0\""},
+    const std::pair<const char*, const char*> cases[] = {{"device", "\"cuda:0\""},
                                                          {"device", "\"privateuseone:0\""},
                                                          {"device", "\"mps\""},
                                                          {"format", "\"bmp\""},
@@ -34,10 +30,6 @@ TEST(Features, EnhancedRefusals) {
         {"Model", "TextEncoder", "\"t\""},
         {"Model", "TextEncoder2", "\"t\""},
         {"Scheduler", "SnrWeighting", "true"},
-        {"Conditioning", "LoRAs", R"([{"ModelPath":"l"}])"},
-        {"Conditioning", "ControlNets", R"([{"Type":"canny"}])"},
-        {"Conditioning", "TextualInversions", "[\"t\"]"},
-        {"Conditioning", "ReferenceImages", "[\"t\"]"},
         {"Performance", "Device", "\"cuda:0\""},
         {"Postprocessing", "SafetyChecker", "true"},
         {"Postprocessing", "Upscaler", "\"esrgan\""},
@@ -52,8 +44,6 @@ TEST(Features, EnhancedRefusals) {
 }
 
 TEST(Features, NestedRefusals) {
-    expect_refused(R"({"prompt":"p","lora":{"enabled":true,"models":[{"name":"x"}]}})", "/data/lora");
-    expect_refused(R"({"prompt":"p","controlnet":{"enabled":true,"type":"canny"}})", "/data/controlnet");
     expect_refused(R"({"prompt":"p","output":{"upscale":{"enabled":true,"factor":2}}})",
                    "/data/output/upscale");
 }
@@ -78,13 +68,13 @@ TEST(Features, NoEffectIsSaid) {
 
 TEST(Features, AMistakeInAMissingFeatureIsFoundToo) {
     const Message message = parse_message(
-        R"({"action":"validate_request","request":{"prompt":"p","loras":[{"name":"a"},{"name":"b","weight":9}]}})");
+        R"({"action":"validate_request","request":{"prompt":"p","postprocessing":["upscale"],"upscale":{"enabled":true,"factor":99}}})");
     ASSERT_TRUE(message.command.ok());
     const auto& findings = std::get<ValidateRequest>(*message.command).findings;
     ASSERT_EQ(findings.size(), 2U);
-    EXPECT_EQ(findings[0].error.pointer, "/request/loras");
+    EXPECT_EQ(findings[0].error.pointer, "/request/postprocessing");
     EXPECT_EQ(findings[0].error.code, ErrorCode::kUnsupported);
-    EXPECT_EQ(findings[1].error.pointer, "/request/loras/1/weight");
+    EXPECT_EQ(findings[1].error.pointer, "/request/upscale/factor");
     EXPECT_EQ(findings[1].error.code, ErrorCode::kInvalidRequest);
 }
 

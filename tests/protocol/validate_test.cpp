@@ -25,7 +25,7 @@ TEST(Validate, EveryFindingInTheOrderSent) {
     const auto result = validated(
         R"({"action":"validate_request","request":{"scheduler":"Eulr","width":63,"prompt":7,"loras":[{"weight":1}],"device":"mps","steps":"3","hieght":64}})");
     EXPECT_EQ(pointers(result), (Pointers{"/request/scheduler", "/request/width", "/request/prompt",
-                                          "/request/loras", "/request/device", "/request/steps"}));
+                                          "/request/loras/0", "/request/device", "/request/steps"}));
     EXPECT_FALSE(result.request);
     ASSERT_EQ(result.warnings.size(), 1U);
     EXPECT_NE(result.warnings[0].find("'height'"), std::string::npos);

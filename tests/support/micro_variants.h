@@ -16,6 +16,9 @@ struct PlainTensor {
 };
 using PlainTensors = std::map<std::string, PlainTensor>;  // by diffusers name
 
+// A safetensors file in float32.
+void write_tensors(const std::filesystem::path& path, const PlainTensors& tensors);
+
 enum class MicroKind { kBase, kRefiner };
 
 // A copy of the micro model's folder at `folder` with another UNet. A refiner has no first text encoder, and

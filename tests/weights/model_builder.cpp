@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <bit>
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
@@ -18,6 +19,31 @@ std::int64_t bytes_of(const TensorSpec& tensor) {
     if (tensor.dtype == "BOOL" || tensor.dtype == "U8" || tensor.dtype == "I8") bytes = 1;
     for (const auto dim : tensor.shape) bytes *= dim;
     return bytes;
+}
+
+template <class T>
+void append_bytes(std::string& data, T value) {
+    data.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+// For values that a half has exactly, but for the last bits of their fraction.
+std::uint16_t half_of(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t sign = bits >> 16 & 0x8000U;
+    const std::uint32_t magnitude = bits & 0x7fffffffU;
+    if (magnitude >= 0x7f800000U)
+        return static_cast<std::uint16_t>(sign | 0x7c00U | (magnitude > 0x7f800000U ? 1U : 0U));
+    if (magnitude < 0x38800000U) return static_cast<std::uint16_t>(sign);
+    return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000U) >> 13));
+}
+
+void append_value(std::string& data, float value, const std::string& dtype) {
+    if (dtype == "F32") return append_bytes(data, value);
+    if (dtype == "F16") return append_bytes(data, half_of(value));
+    if (dtype == "BF16")
+        return append_bytes(data, static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16));
+    if (dtype == "I64") return append_bytes(data, static_cast<std::int64_t>(value));
+    throw std::runtime_error("no values of " + dtype);
 }
 
 void add_unet(std::vector<TensorSpec>& tensors, std::int64_t context, std::int64_t embedding) {
@@ -90,7 +116,7 @@ std::string safetensors(const std::vector<TensorSpec>& tensors, const std::strin
         metadata.empty() ? "{" : "{\"__metadata__\":" + metadata + (tensors.empty() ? "" : ",");
     std::int64_t at = 0;
     for (const auto& tensor : tensors) {
-        if (at > 0) header += ",";
+        if (&tensor != &tensors.front()) header += ",";
         header += "\"" + tensor.name + "\":{\"dtype\":\"" + tensor.dtype + "\",\"shape\":[";
         for (std::size_t i = 0; i < tensor.shape.size(); ++i)
             header += (i > 0 ? "," : "") + std::to_string(tensor.shape[i]);
@@ -101,6 +127,18 @@ std::string safetensors(const std::vector<TensorSpec>& tensors, const std::strin
     std::string data(static_cast<std::size_t>(at), '\0');
     for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i % 251);
     return safetensors(header + "}", data);
+}
+
+std::string safetensors_of(const std::vector<ValueTensor>& tensors, const std::string& metadata) {
+    std::vector<TensorSpec> specs;
+    std::string data;
+    for (const auto& tensor : tensors) {
+        specs.push_back({tensor.name, tensor.shape, tensor.dtype});
+        for (const float value : tensor.values) append_value(data, value, tensor.dtype);
+    }
+    std::string file = safetensors(specs, metadata);
+    if (file.size() < data.size()) throw std::runtime_error("values do not fill the shapes");
+    return file.replace(file.size() - data.size(), data.size(), data);
 }
 
 std::vector<TensorSpec> tiny_base() {

@@ -38,6 +38,17 @@ struct TensorSpec {
 // A valid file of these tensors, with bytes that count up.
 std::string safetensors(const std::vector<TensorSpec>& tensors, const std::string& metadata = "");
 
+// A tensor with values, as F32, BF16, F16 or I64.
+struct ValueTensor {
+    std::string name;
+    std::vector<std::int64_t> shape;
+    std::vector<float> values;
+    std::string dtype = "F32";
+};
+
+// A valid file of these tensors. Halves are cut, not rounded.
+std::string safetensors_of(const std::vector<ValueTensor>& tensors, const std::string& metadata = "");
+
 // The fewest tensors that are an SDXL base checkpoint in the original layout, each a few elements.
 std::vector<TensorSpec> tiny_base();
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "tensor/tensor.h"
@@ -46,6 +47,7 @@ class WeightBuffer {
 
     void* data() const { return data_; }
     std::size_t bytes() const { return bytes_; }
+    std::span<const std::byte> span() const { return {static_cast<const std::byte*>(data_), bytes_}; }
 
   private:
     std::size_t bytes_;

@@ -157,6 +157,23 @@ class OnednnBackend final : public Backend {
         });
     }
 
+    void widen(const HostView& view, std::span<float> values) override {
+        const std::size_t element = dtype_size(view.dtype);
+        parallel_ranges(view.shape.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+            convert(view.data + static_cast<std::size_t>(begin) * element, view.dtype, values.data() + begin,
+                    end - begin);
+        });
+    }
+
+    void add_product(std::span<float> target, std::span<const float> a, std::span<const float> b,
+                     std::int64_t k, float scale) override {
+        const auto m = static_cast<std::int64_t>(a.size()) / k;
+        const auto n = static_cast<std::int64_t>(b.size()) / k;
+        const auto status =
+            dnnl::sgemm('N', 'N', m, n, k, scale, a.data(), k, b.data(), n, 1.F, target.data(), n);
+        if (status != dnnl::status::success) fail(ErrorCode::kInternal, "oneDNN failed in sgemm");
+    }
+
     Tensor linear(const Tensor& x, const PreparedWeight& weight, Activation activation,
                   const Tensor& residual) override {
         return guarded("linear", [&] {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <dnnl.hpp>
 #include <map>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -24,17 +25,23 @@ struct MatmulWeight {
     std::int64_t out = 0;
     PackedMatrix matrix;
     std::vector<float> bias;  // empty: none
+
+    std::uint64_t digest() const {
+        return digest_of(matrix.buffer->span(), digest_of(std::as_bytes(std::span(bias))));
+    }
 };
 
 struct LinearWeight final : PreparedWeight {
     MatmulWeight product;
     std::size_t bytes() const override { return product.matrix.buffer->bytes(); }
+    std::uint64_t digest() const override { return product.digest(); }
 };
 
 struct GegluWeight final : PreparedWeight {
     MatmulWeight value;
     MatmulWeight gate;
     std::size_t bytes() const override { return value.matrix.buffer->bytes() + gate.matrix.buffer->bytes(); }
+    std::uint64_t digest() const override { return value.digest() * 31 + gate.digest(); }
 };
 
 struct Conv2dWeight final : PreparedWeight {
@@ -50,6 +57,9 @@ struct Conv2dWeight final : PreparedWeight {
     // when another size asks for another (once, before that size's first step is done).
     mutable PackedMatrix matrix;
     std::size_t bytes() const override { return matrix.buffer->bytes(); }
+    std::uint64_t digest() const override {
+        return digest_of(matrix.buffer->span(), digest_of(std::as_bytes(std::span(bias))));
+    }
 };
 
 // What is fused behind a product.

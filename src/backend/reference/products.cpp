@@ -87,6 +87,19 @@ WeightPtr prepare_conv2d(const ConvSource& source) {
     return weight;
 }
 
+void add_product(std::span<float> target, std::span<const float> a, std::span<const float> b, std::int64_t k,
+                 float scale) {
+    const auto inner = static_cast<std::size_t>(k);
+    const std::size_t columns = b.size() / inner;
+    for (std::size_t at = 0; at < target.size(); ++at) {
+        double sum = 0;
+        for (std::size_t i = 0; i < inner; ++i)
+            sum += static_cast<double>(a[at / columns * inner + i]) *
+                   static_cast<double>(b[i * columns + at % columns]);
+        target[at] = static_cast<float>(static_cast<double>(target[at]) + static_cast<double>(scale) * sum);
+    }
+}
+
 Tensor linear(const Tensor& x, const LinearWeight& weight, Activation activation, const Tensor& residual) {
     auto dims = x.shape().dims();
     dims.back() = weight.out;

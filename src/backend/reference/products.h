@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "backend/backend.h"
@@ -15,6 +16,9 @@ struct LinearWeight final : PreparedWeight {
     std::vector<float> bias;    // [out]; zeros where the layer has none
 
     std::size_t bytes() const override { return (values.size() + bias.size()) * sizeof(float); }
+    std::uint64_t digest() const override {
+        return digest_of(std::as_bytes(std::span(values)), digest_of(std::as_bytes(std::span(bias))));
+    }
 };
 
 struct ConvWeight final : PreparedWeight {
@@ -25,12 +29,17 @@ struct ConvWeight final : PreparedWeight {
     std::vector<float> bias;    // [out]
 
     std::size_t bytes() const override { return (values.size() + bias.size()) * sizeof(float); }
+    std::uint64_t digest() const override {
+        return digest_of(std::as_bytes(std::span(values)), digest_of(std::as_bytes(std::span(bias))));
+    }
 };
 
 WeightPtr prepare_linear(const LinearSource& source);
 WeightPtr prepare_conv2d(const ConvSource& source);
 
 // Contracts as in backend.h.
+void add_product(std::span<float> target, std::span<const float> a, std::span<const float> b, std::int64_t k,
+                 float scale);
 Tensor linear(const Tensor& x, const LinearWeight& weight, Activation activation, const Tensor& residual);
 Tensor geglu(const Tensor& x, const LinearWeight& weight);
 Tensor conv2d(const Tensor& x, const ConvWeight& weight, const Tensor& residual);

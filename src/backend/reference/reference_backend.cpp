@@ -4,6 +4,7 @@
 
 #include "backend/reference/attention.h"
 #include "backend/reference/elementwise.h"
+#include "backend/reference/host_values.h"
 #include "backend/reference/products.h"
 #include "core/error.h"
 
@@ -58,6 +59,14 @@ class ReferenceBackend final : public Backend {
     WeightPtr prepare_conv2d(const ConvSource& source, DType compute) override {
         require_f32(compute);
         return reference::prepare_conv2d(source);
+    }
+
+    void widen(const HostView& view, std::span<float> values) override {
+        std::ranges::copy(reference::load_values(view), values.begin());
+    }
+    void add_product(std::span<float> target, std::span<const float> a, std::span<const float> b,
+                     std::int64_t k, float scale) override {
+        reference::add_product(target, a, b, k, scale);
     }
 
     Tensor linear(const Tensor& x, const PreparedWeight& weight, Activation activation,

@@ -1,0 +1,163 @@
+// What a request adds to its model, through the engine: it counts, it is reported, and it is gone afterwards.
+#include "engine_fixture.h"
+#include "micro_variants.h"
+
+namespace {
+
+using namespace sdxl;
+
+class EngineAdapterTest : public EngineTest {
+  protected:
+    void SetUp() override {
+        EngineTest::SetUp();
+        fs::create_directories(folder_ / "models" / "loras" / "styles");
+    }
+
+    // A LoRA for one layer of the UNet and one of a text encoder, and one tensor that means nothing.
+    static PlainTensors lora(float size) {
+        const auto fill = [&](std::vector<std::int64_t> shape, float step) {
+            PlainTensor tensor{std::move(shape), {}};
+            for (std::int64_t i = 0; i < tensor.shape[0] * tensor.shape[1]; ++i)
+                tensor.values.push_back(size * std::sin(step * static_cast<float>(i + 1)));
+            return tensor;
+        };
+        const std::string unet = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q.";
+        const std::string text = "lora_te2_text_model_encoder_layers_0_self_attn_q_proj.";
+        return {{unet + "lora_up.weight", fill({64, 2}, 0.7F)},
+                {unet + "lora_down.weight", fill({2, 64}, 0.3F)},
+                {text + "lora_up.weight", fill({128, 2}, 0.9F)},
+                {text + "lora_down.weight", fill({2, 128}, 0.2F)},
+                {"lora_unet_no_such_block.lora_up.weight", fill({2, 2}, 1)}};
+    }
+    void write_lora(const std::string& name, const PlainTensors& tensors) const {
+        write_tensors(folder_ / "models" / "loras" / name, tensors);
+    }
+    GenerationRequest with(std::vector<LoraRequest> loras) {
+        auto asked = request();
+        asked.loras = std::move(loras);
+        for (auto& each : asked.loras) each.pointer = "/data/loras/0";
+        return asked;
+    }
+};
+
+TEST_F(EngineAdapterTest, ALoraCountsAndIsReported) {
+    write_lora("styles/ink.safetensors", lora(1));
+    const auto plain = generate(request());
+    ASSERT_TRUE(plain.ok());
+    EXPECT_TRUE(plain->adapters.empty());
+    const auto inked = generate(with({{"ink", "my ink", 0.5, 0.25, 0.25}}));
+    ASSERT_TRUE(inked.ok()) << inked.error().message;
+    EXPECT_NE(pixels(inked->images[0]), pixels(plain->images[0]));
+    ASSERT_EQ(inked->adapters.size(), 1U);
+    const AdapterReport& report = inked->adapters[0];
+    EXPECT_EQ(report.name, "my ink");
+    EXPECT_EQ(fs::path(report.path).filename(), "ink.safetensors");
+    EXPECT_EQ(report.family, "LoRA");
+    EXPECT_EQ(report.matched, 4U);
+    EXPECT_EQ(report.unknown, 1U);
+    ASSERT_EQ(inked->warnings.size(), 1U);
+    EXPECT_NE(inked->warnings[0].find("no_such_block"), std::string::npos);
+    ImageText text;
+    decode_png(read(inked->images[0].path), &text);
+    EXPECT_NE(text[0].second.find("<lora:ink:0.25:0.5>"), std::string::npos) << text[0].second;
+    // Gone with its request, and there again with the next.
+    EXPECT_EQ(pixels(generate(request())->images[0]), pixels(plain->images[0]));
+    EXPECT_EQ(pixels(generate(with({{"ink", "", 0.5, 0.25, 0.25}}))->images[0]), pixels(inked->images[0]));
+    EXPECT_EQ(engine_->status().counters.model_loads, 1U) << "the model was not loaded again";
+    EXPECT_EQ(pixels(generate(with({{"ink", "", 0, 0, 0}}))->images[0]), pixels(plain->images[0]));
+}
+
+TEST_F(EngineAdapterTest, AChangedFileIsNoticed) {
+    write_lora("ink.safetensors", lora(1));
+    const auto first = generate(with({{"ink"}}));
+    ASSERT_TRUE(first.ok());
+    write_lora("new.safetensors", lora(2));
+    fs::rename(folder_ / "models" / "loras" / "new.safetensors", folder_ / "models" / "loras" / "ink.safetensors");
+    const auto second = generate(with({{"ink"}}));
+    ASSERT_TRUE(second.ok());
+    EXPECT_NE(pixels(first->images[0]), pixels(second->images[0]));
+}
+
+TEST_F(EngineAdapterTest, BadFilesAreNamedAndCostNothing) {
+    const auto plain = generate(request());
+    const auto expect = [&](const std::string& file, ErrorCode code, const std::string& said) {
+        const auto result = generate(with({{file}}));
+        ASSERT_FALSE(result.ok()) << file;
+        EXPECT_EQ(error_code_name(result.error().code), error_code_name(code)) << result.error().message;
+        EXPECT_NE(result.error().message.find(said), std::string::npos) << result.error().message;
+        EXPECT_EQ(result.error().pointer, "/data/loras/0");
+        EXPECT_EQ(pixels(generate(request())->images[0]), pixels(plain->images[0])) << file;
+    };
+    expect("nowhere", ErrorCode::kNotFound, "LoRA");
+    std::ofstream(folder_ / "models" / "loras" / "text.safetensors") << "no adapter at all";
+    expect("text", ErrorCode::kInvalidModel, "text.safetensors");
+    expect("micro", ErrorCode::kInvalidModel, "micro");
+    PlainTensors nan = lora(1);
+    nan.begin()->second.values[0] = NAN;
+    write_lora("nan.safetensors", nan);
+    expect("nan", ErrorCode::kInvalidModel, nan.begin()->first);
+    PlainTensors wrong = lora(1);
+    auto& up = wrong.at("lora_te2_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight");
+    up.shape = {64, 2};
+    up.values.resize(128);
+    write_lora("wrong.safetensors", wrong);
+    expect("wrong", ErrorCode::kInvalidModel, "lora_te2_text_model_encoder_layers_0_self_attn_q_proj");
+    PlainTensors none;
+    none["lora_unet_no_such_block.lora_up.weight"] = {{2, 2}, {1, 2, 3, 4}};
+    write_lora("none.safetensors", none);
+    expect("none", ErrorCode::kInvalidModel, "none.safetensors");
+    fs::create_directories(folder_ / "models" / "Lora");
+    write_tensors(folder_ / "models" / "Lora" / "twice.safetensors", lora(1));
+    write_lora("styles/twice.safetensors", lora(1));
+    // The one that lies directly in a folder of LoRAs goes first.
+    EXPECT_TRUE(generate(with({{"twice"}})).ok());
+}
+
+TEST_F(EngineAdapterTest, ADistilledLoraDecidesWhereTheRequestIsSilent) {
+    write_lora("sdxl_lightning_4step_lora.safetensors", lora(0.1F));
+    auto silent = with({{"sdxl_lightning_4step_lora"}});
+    silent.steps.reset();
+    silent.guidance_scale.reset();
+    const auto result = generate(silent);
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    EXPECT_EQ(result->steps, 4);
+    EXPECT_LE(result->guidance_scale, 1);
+    EXPECT_EQ(result->timestep_spacing, TimestepSpacing::kTrailing);
+    bool said = false;
+    for (const auto& warning : result->warnings) said = said || warning.find("4 steps") != std::string::npos;
+    EXPECT_TRUE(said);
+    silent.steps = 2;
+    silent.guidance_scale = 3;
+    EXPECT_EQ(generate(silent)->steps, 2);
+    EXPECT_EQ(generate(silent)->guidance_scale, 3);
+}
+
+// A request of higher priority with other LoRAs comes in between.
+TEST_F(EngineAdapterTest, InterruptedPicturesKeepTheirLora) {
+    write_lora("ink.safetensors", lora(1));
+    auto asked = with({{"ink"}});
+    asked.steps = 6;
+    const auto alone = generate(asked);
+    std::promise<Result<GenerationResult>> low, high;
+    JobContext context;
+    context.wish.every = 1;
+    bool sent = false;
+    context.progress = [&](const ProgressEvent& event) {
+        if (sent || event.stage != Stage::kDenoise || event.done < 2) return;
+        sent = true;
+        JobContext urgent;
+        urgent.priority = Priority::kHigh;
+        engine_->submit(request(), urgent,
+                        [&](Result<GenerationResult> result) { high.set_value(std::move(result)); });
+    };
+    engine_->submit(asked, context, [&](Result<GenerationResult> result) { low.set_value(std::move(result)); });
+    const auto interrupting = high.get_future().get();
+    const auto interrupted = low.get_future().get();
+    ASSERT_TRUE(interrupting.ok());
+    ASSERT_TRUE(interrupted.ok());
+    EXPECT_EQ(engine_->status().counters.preemptions, 1U);
+    EXPECT_EQ(pixels(interrupted->images[0]), pixels(alone->images[0]));
+    EXPECT_EQ(pixels(interrupting->images[0]), pixels(generate(request())->images[0]));
+}
+
+}  // namespace
