@@ -138,6 +138,13 @@ WeightSlot::Value AdaptedWeights::make(AdapterPart part, const WeightSlot& slot,
 
 bool AdaptedWeights::changed_tensor(AdapterPart part, const std::string& tensor,
                                     const std::vector<AdapterUse>& uses, std::vector<float>& values) {
+    const MatrixProduct product = [this](const float* a, const float* b, float* c, std::int64_t rows,
+                                         std::int64_t inner, std::int64_t columns) {
+        const auto size = [](std::int64_t x, std::int64_t y) { return static_cast<std::size_t>(x * y); };
+        std::fill_n(c, size(rows, columns), 0.F);
+        backend_.add_product({c, size(rows, columns)}, {a, size(rows, inner)}, {b, size(inner, columns)}, inner,
+                             1);
+    };
     std::vector<float> original;  // only where a change needs it
     for (const AdapterUse& use : uses) {
         const AdapterDeltas& deltas = match(use.adapter).of(part);
@@ -152,22 +159,15 @@ bool AdaptedWeights::changed_tensor(AdapterPart part, const std::string& tensor,
             backend_.widen(view, values);
         }
         if (delta.low_rank()) {
-            const LowRankFactors factors = delta.factors();
+            const LowRankFactors factors = delta.factors(product);
             backend_.add_product(values, factors.up, factors.down, factors.rank,
                                  static_cast<float>(weight * static_cast<double>(factors.scale)));
             continue;
         }
-        if (!first && original.empty()) {
+        if (delta.dora() && !first && original.empty()) {
             original.resize(values.size());
             backend_.widen(weights(part).find(tensor)->view, original);
         }
-        const auto product = [this](const float* a, const float* b, float* c, std::int64_t rows,
-                                    std::int64_t inner, std::int64_t columns) {
-            const auto size = [](std::int64_t x, std::int64_t y) { return static_cast<std::size_t>(x * y); };
-            std::fill_n(c, size(rows, columns), 0.F);
-            backend_.add_product({c, size(rows, columns)}, {a, size(rows, inner)}, {b, size(inner, columns)},
-                                 inner, 1);
-        };
         delta.apply(values, static_cast<float>(weight), first ? std::span<const float>{} : original, product);
     }
     return !values.empty();
