@@ -13,10 +13,10 @@ constexpr int kFractionBits = 22;
 constexpr double kSupport = 2;  // of the kernel, to either side
 
 double kernel(double x) {
-    constexpr double a = -0.5;
+    constexpr double kA = -0.5;
     x = std::abs(x);
-    if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-    if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
+    if (x < 1) return ((kA + 2) * x - (kA + 3)) * x * x + 1;
+    if (x < 2) return (((x - 5) * x + 8) * x - 4) * kA;
     return 0;
 }
 
@@ -30,12 +30,13 @@ struct Taps {
 std::vector<Taps> taps_of(int from, int to, int begin, int count) {
     const double scale = static_cast<double>(from) / to;
     const double widening = std::max(scale, 1.0);
+    const double reach = kSupport * widening;
     std::vector<Taps> all;
     for (int i = begin; i < begin + count; ++i) {
         const double centre = (i + 0.5) * scale;
         Taps taps;
-        taps.first = std::max(0, static_cast<int>(centre - kSupport * widening + 0.5));
-        const int end = std::min(from, static_cast<int>(centre + kSupport * widening + 0.5));
+        taps.first = std::max(0, static_cast<int>(std::floor(centre - reach + 0.5)));
+        const int end = std::min(from, static_cast<int>(std::floor(centre + reach + 0.5)));
         std::vector<double> weights;
         double sum = 0;
         for (int x = taps.first; x < end; ++x) {
