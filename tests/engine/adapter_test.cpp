@@ -1,5 +1,6 @@
 // What a request adds to its model, through the engine: it counts, it is reported, and it is gone afterwards.
 #include "engine_fixture.h"
+#include "micro_references.h"
 #include "micro_variants.h"
 
 namespace {
@@ -132,6 +133,116 @@ TEST_F(EngineAdapterTest, ADistilledLoraDecidesWhereTheRequestIsSilent) {
     silent.guidance_scale = 3;
     EXPECT_EQ(generate(silent)->steps, 2);
     EXPECT_EQ(generate(silent)->guidance_scale, 3);
+}
+
+ImageSource picture_in(const fs::path& folder, int width, int height) {
+    Image image{width, height, 3, {}};
+    for (int i = 0; i < width * height * 3; ++i) image.pixels.push_back(static_cast<std::uint8_t>(i / 3 % width * 4));
+    const auto bytes = encode_png(image);
+    const auto path = folder / "picture.png";
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    return {path.string(), nullptr, "/data/picture"};
+}
+
+TEST_F(EngineAdapterTest, AControlPictureSteers) {
+    fs::create_directories(folder_ / "models" / "controlnet");
+    fs::copy(fs::path(SDXL_FIXTURES) / "micro" / "controlnet", folder_ / "models" / "controlnet" / "micro-canny",
+             fs::copy_options::recursive);
+    const auto plain = generate(request());
+    auto asked = request();
+    ControlRequest control;
+    control.type = "canny";
+    control.image = picture_in(folder_, 40, 30);
+    control.preprocessor = "canny";
+    control.return_image = true;
+    control.pointer = "/data/controlnets/0";
+    asked.controls = {control};
+    const auto steered = generate(asked);
+    ASSERT_TRUE(steered.ok()) << steered.error().message;
+    EXPECT_NE(pixels(steered->images[0]), pixels(plain->images[0]));
+    ASSERT_EQ(steered->controls.size(), 1U);
+    EXPECT_EQ(fs::path(steered->controls[0].model).filename(), "micro-canny");
+    EXPECT_EQ(steered->controls[0].kind, "ControlNet");
+    const Image seen = decode_png(steered->controls[0].picture);
+    EXPECT_EQ(seen.width, 64);
+    EXPECT_EQ(seen.height, 64);
+    asked.controls[0].weight = 0;
+    EXPECT_EQ(pixels(generate(asked)->images[0]), pixels(plain->images[0]));
+    // What cannot be done is named, with its place.
+    const auto expect = [&](ControlRequest wrong, ErrorCode code, const std::string& said) {
+        asked.controls = {std::move(wrong)};
+        const auto result = generate(asked);
+        ASSERT_FALSE(result.ok()) << said;
+        EXPECT_EQ(error_code_name(result.error().code), error_code_name(code)) << result.error().message;
+        EXPECT_NE(result.error().message.find(said), std::string::npos) << result.error().message;
+        EXPECT_FALSE(result.error().pointer.empty());
+        const auto checked = engine_->check(asked);
+        EXPECT_FALSE(checked.empty()) << "validation finds it too";
+    };
+    ControlRequest wrong = control;
+    wrong.preprocessor = "openpose";
+    expect(wrong, ErrorCode::kUnsupported, "openpose");
+    wrong = control;
+    wrong.image.path = (folder_ / "nowhere.png").string();
+    expect(wrong, ErrorCode::kNotFound, "nowhere.png");
+    wrong = control;
+    wrong.type = "depth";
+    expect(wrong, ErrorCode::kNotFound, "depth");
+    wrong = control;
+    wrong.model = SDXL_FIXTURES "/micro/unet";
+    expect(wrong, ErrorCode::kInvalidModel, "unet");
+    EXPECT_EQ(pixels(generate(request())->images[0]), pixels(plain->images[0]));
+}
+
+TEST_F(EngineAdapterTest, AnEmbeddingIsAWord) {
+    fs::create_directories(folder_ / "models" / "embeddings");
+    const auto fill = [](std::int64_t count, float size) {
+        std::vector<float> values;
+        for (std::int64_t i = 0; i < count; ++i) values.push_back(size * std::sin(static_cast<float>(i)));
+        return values;
+    };
+    write_tensors(folder_ / "models" / "embeddings" / "my-style.safetensors",
+                  {{"clip_l", {{2, 64}, fill(128, 1)}}, {"clip_g", {{2, 128}, fill(256, 1)}}});
+    auto asked = request();
+    asked.prompt = "a my-style b";
+    const auto plain = generate(asked);
+    asked.embeddings = {{"my-style", "", "/data/textual_inversions/0"}};
+    const auto styled = generate(asked);
+    ASSERT_TRUE(styled.ok()) << styled.error().message;
+    EXPECT_NE(pixels(styled->images[0]), pixels(plain->images[0]));
+    EXPECT_EQ(styled->embeddings, std::vector<std::string>{"my-style"});
+    asked.prompt = "a b";
+    const auto unused = generate(asked);
+    ASSERT_TRUE(unused.ok());
+    EXPECT_TRUE(unused->embeddings.empty());
+    ASSERT_EQ(unused->warnings.size(), 1U);
+    EXPECT_NE(unused->warnings[0].find("no prompt"), std::string::npos) << unused->warnings[0];
+    asked.embeddings[0].file = "nowhere";
+    EXPECT_EQ(generate(asked).error().code, ErrorCode::kNotFound);
+    EXPECT_EQ(generate(asked).error().pointer, "/data/textual_inversions/0");
+}
+
+TEST_F(EngineAdapterTest, AReferencePictureIsTakenUp) {
+    write_micro_references(folder_ / "models" / "ip_adapter");
+    const auto plain = generate(request());
+    auto asked = request();
+    ReferenceRequest reference;
+    reference.model = "ip-adapter_micro";
+    reference.images = {picture_in(folder_, 30, 40)};
+    reference.pointer = "/data/reference_images/0";
+    asked.references = {reference};
+    const auto alike = generate(asked);
+    ASSERT_TRUE(alike.ok()) << alike.error().message;
+    EXPECT_NE(pixels(alike->images[0]), pixels(plain->images[0]));
+    ASSERT_EQ(alike->references.size(), 1U);
+    EXPECT_EQ(alike->references[0].pictures, 1U);
+    asked.references[0].weight = 0;
+    EXPECT_EQ(pixels(generate(asked)->images[0]), pixels(plain->images[0]));
+    // Two adapters lie there: one has to be named.
+    asked.references[0].model.clear();
+    EXPECT_EQ(generate(asked).error().code, ErrorCode::kInvalidRequest);
+    EXPECT_EQ(generate(asked).error().pointer, "/data/reference_images/0");
 }
 
 // A request of higher priority with other LoRAs comes in between.

@@ -66,11 +66,11 @@ TEST(Features, NoEffectIsSaid) {
 
 TEST(Features, AMistakeInAMissingFeatureIsFoundToo) {
     const Message message = parse_message(
-        R"({"action":"validate_request","request":{"prompt":"p","postprocessing":["upscale"],"upscale":{"enabled":true,"factor":99}}})");
+        R"({"action":"validate_request","request":{"prompt":"p","upscale":{"enabled":true,"factor":99}}})");
     ASSERT_TRUE(message.command.ok());
     const auto& findings = std::get<ValidateRequest>(*message.command).findings;
     ASSERT_EQ(findings.size(), 2U);
-    EXPECT_EQ(findings[0].error.pointer, "/request/postprocessing");
+    EXPECT_EQ(findings[0].error.pointer, "/request/upscale");
     EXPECT_EQ(findings[0].error.code, ErrorCode::kUnsupported);
     EXPECT_EQ(findings[1].error.pointer, "/request/upscale/factor");
     EXPECT_EQ(findings[1].error.code, ErrorCode::kInvalidRequest);
