@@ -100,7 +100,7 @@ Tensor IpAdapter::project_image(const Context& ctx, const Tensor& seen) const {
 
 std::vector<Tensor> IpAdapter::project_context(const Context& ctx, const Tensor& tokens) const {
     std::vector<Tensor> kv;
-    for (const auto& weight : kv_) kv.push_back(ops::linear(ctx, tokens, weight));
+    for (const auto& weight : kv_) kv.push_back(ops::linear(ctx, tokens, *weight));
     return kv;
 }
 

@@ -38,7 +38,7 @@ class IpAdapter {
     std::vector<std::int64_t> channels_;
     ImageProjectionInput input_;
     ImageProjection projection_;
-    std::vector<ops::LinearWeight> kv_;  // [2 * C, context_channels]
+    std::vector<Slotted<ops::LinearWeight>> kv_;  // [2 * C, context_channels]
 };
 
 // By names and shapes; fails as the constructor does.

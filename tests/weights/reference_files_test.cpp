@@ -5,7 +5,7 @@
 
 #include "expect_failure.h"
 #include "model_builder.h"
-#include "weights/finite.h"
+#include "weights/finite_check.h"
 #include "weights/image_encoder_file.h"
 #include "weights/ip_adapter_file.h"
 
