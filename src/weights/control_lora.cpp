@@ -101,6 +101,9 @@ void merge_control_lora(ControlCheckpoint& control, const WeightMap& base_unet, 
         Weight weight = base_weight(name, base->view);
         const ProductExtents extents = extents_of(name, difference, weight.shape);
         const auto change = product(to_f32(difference.up.view), to_f32(difference.down.view), extents);
+        base->bytes->release(base->view.data, base->view.bytes());
+        for (const FileTensor* part : {&difference.up, &difference.down})
+            part->bytes->release(part->view.data, part->view.bytes());
         for (std::size_t i = 0; i < weight.values.size(); ++i) weight.values[i] += change[i];
         const auto bytes =
             std::make_shared<const OwnedBytes>(control.path.string(), bytes_of(weight.values, stored));

@@ -1,5 +1,5 @@
-// Any bytes as a control model's file: read, merged where it is a control-LoRA, and its configuration told from
-// names and shapes; or refused with an honest code. No view leaves the file.
+// Any bytes as a control model's file: read, merged where it is a control-LoRA, and its configuration told
+// from names and shapes; or refused with an honest code. No view leaves the file.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
