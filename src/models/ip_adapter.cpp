@@ -85,8 +85,8 @@ IpAdapter::IpAdapter(const LoadContext& load, const WeightMap& weights, const UN
     const WeightScope root(weights);
     for (const Place& place : places_of(unet)) {
         const WeightScope scope = root.sub("ip_adapter", place.number);
-        kv_.push_back(*nn::bind_stacked_linear(load, {scope.sub("to_k_ip"), scope.sub("to_v_ip")},
-                                               context_channels_, place.channels, /*bias=*/false));
+        kv_.push_back(nn::bind_stacked_linear(load, {scope.sub("to_k_ip"), scope.sub("to_v_ip")},
+                                              context_channels_, place.channels, /*bias=*/false));
     }
 }
 

@@ -32,9 +32,8 @@ std::int64_t channels_of(const ClipVisionConfig& encoder, const ImageProjectionI
 
 // What a person looks for: the encoders that adapters for SDXL were trained with.
 std::string encoder_for(const ImageProjectionInput& input) {
-    const std::string what =
-        std::to_string(input.channels) +
-        (input.hidden_states ? " channels of hidden states" : " channels of a projection");
+    std::string what = std::to_string(input.channels) +
+                       (input.hidden_states ? " channels of hidden states" : " channels of a projection");
     const bool huge = input.channels == (input.hidden_states ? 1280 : 1024);
     const bool giant = input.channels == (input.hidden_states ? 1664 : 1280);
     if (huge) return what + " (ViT-H/14, models/image_encoder of h94/IP-Adapter)";
