@@ -405,6 +405,7 @@ class GenerationTask final : public Task {
         Pass& now = pass();
         const Timed timed(result_.encode_seconds);
         now.at_work.clear();
+        read_again_in(model);
         now.conditioning.emplace(ctx, model, now.request, plan_sampling(now.request, model).guidance(),
                                  embeddings_);
         now.conditioning->add_references(ctx, model, now.references);
@@ -415,6 +416,20 @@ class GenerationTask final : public Task {
         if (pass_ == 0) result_.embeddings = now.conditioning->used_triggers();
         for (const auto& warning : now.conditioning->warnings()) warn(warning);
         phase_ = group_.empty() ? Phase::kPrepare : Phase::kDenoise;
+    }
+
+    // Where the pass goes on in another element type, so does what was added to its model.
+    void read_again_in(const SdxlModel& model) {
+        Pass& now = pass();
+        std::vector<std::string> told;  // already, by the first reading
+        for (std::size_t i = 0; i < now.controls.size(); ++i)
+            if (now.controls[i].model->compute() != model.compute)
+                now.controls[i].model =
+                    parts_.adapters.read(request_.controls[i], model, *context_.token, told);
+        for (std::size_t i = 0; i < now.references.size(); ++i)
+            if (now.references[i].adapter->encoder()->compute != model.compute)
+                now.references[i].adapter =
+                    parts_.adapters.read(request_.references[i], model, *context_.token, told);
     }
 
     std::uint64_t seed_of(int picture) const { return request_.seed + static_cast<std::uint64_t>(picture); }
