@@ -366,6 +366,11 @@ TEST_F(PicturesTest, StagesHandOnLatentsAndPicturesOfAnySize) {
     const auto result = generate(second);
     EXPECT_EQ(made(result).width, 96);
     EXPECT_EQ(result.value().steps, 2);
+    EXPECT_TRUE(result->warnings.empty());
+    second.denoising_start = 0.5;
+    const auto noisy = generate(second);
+    ASSERT_EQ(noisy->warnings.size(), 1U);
+    EXPECT_NE(noisy->warnings[0].find("noise in them"), std::string::npos) << noisy->warnings[0];
 }
 
 TEST_F(PicturesTest, OtherFileFormats) {
