@@ -342,6 +342,13 @@ class GenerationTask final : public Task {
         if (request_.refiner && passes_.size() == 1)
             warn("the refiner took no part: it was to take over at the end of the steps");
         for (auto& text : without_effect(request_, plan, inputs_)) warn(std::move(text));
+        const auto& taken = inputs_.latents;
+        if (taken && request_.denoising_start > 0 &&
+            (taken->width * kPixelsPerLatent != request_.width ||
+             taken->height * kPixelsPerLatent != request_.height))
+            warn(
+                "latents were brought to another size with noise in them, which spoils it: let a stage end "
+                "(denoising_end 1) before the next one changes the size");
         result_.guidance_scale = plan.guidance_scale;
         result_.scheduler = plan.type;
         result_.sigma_schedule = plan.sigmas();

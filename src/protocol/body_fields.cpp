@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <random>
 
 namespace sdxl {
@@ -71,6 +72,13 @@ void set_list(const BodyFields& fields, GenerationRequest& request, Report& repo
     if (!fields.timesteps && list->value.back() == 0) --count;
     if (count == 0)
         report.error(ErrorCode::kInvalidRequest, "expected noise levels above 0, found none", list->pointer);
+    const auto rise = std::adjacent_find(list->value.begin(), list->value.end(), std::less_equal<>());
+    if (rise != list->value.end())
+        report.error(ErrorCode::kInvalidRequest,
+                     "expected values that fall, found one at place " +
+                         std::to_string(rise - list->value.begin() + 1) +
+                         " that is not below the one before it",
+                     list->pointer);
     request.steps = static_cast<int>(count);
     const auto loses = [&](const auto& field) {
         if (field) report.warn(field->pointer, "is ignored, because " + list->pointer + " is set");

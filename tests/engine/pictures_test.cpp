@@ -256,6 +256,18 @@ TEST_F(PicturesTest, ARefinerGoesByTheBaseModelsSteps) {
     EXPECT_EQ(result->refiner_steps, 4);
 }
 
+TEST_F(PicturesTest, ARefinerPredictsWhatItWasTrainedFor) {
+    auto asked = request();
+    asked.refiner = RefinerRequest{variant("refiner", micro_refiner(), MicroKind::kRefiner), 0, std::nullopt};
+    const Image all_by_refiner = made(generate(asked));
+    asked.scheduler_options = {{"prediction_type", std::string("v_prediction"), ""}};
+    EXPECT_EQ(made(generate(asked)).pixels, all_by_refiner.pixels);
+    asked.refiner->switch_at = 0.5;
+    const Image half = made(generate(asked));
+    asked.scheduler_options.clear();
+    EXPECT_NE(made(generate(asked)).pixels, half.pixels) << "the base model's own part is another one";
+}
+
 TEST_F(PicturesTest, AStrengthOfLessThanAStepIsSaid) {
     auto asked = request();
     asked.init_image = source(gradient(64, 64));
@@ -354,6 +366,11 @@ TEST_F(PicturesTest, StagesHandOnLatentsAndPicturesOfAnySize) {
     const auto result = generate(second);
     EXPECT_EQ(made(result).width, 96);
     EXPECT_EQ(result.value().steps, 2);
+    EXPECT_TRUE(result->warnings.empty());
+    second.denoising_start = 0.5;
+    const auto noisy = generate(second);
+    ASSERT_EQ(noisy->warnings.size(), 1U);
+    EXPECT_NE(noisy->warnings[0].find("noise in them"), std::string::npos) << noisy->warnings[0];
 }
 
 TEST_F(PicturesTest, OtherFileFormats) {

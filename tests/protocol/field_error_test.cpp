@@ -26,6 +26,8 @@ TEST(FieldErrors, Flat) {
         {"steps", "0", "1 to 500"},
         {"steps", "501", "1 to 500"},
         {"num_inference_steps", "\"30\"", "without quotes"},
+        {"timesteps", "[1, 999]", "place 1 that is not below"},
+        {"sigmas", "[14, 3, 3, 0]", "place 2 that is not below"},
         {"guidance_scale", "-0.1", "0 to 50"},
         {"guidance_scale", "50.5", "0 to 50"},
         {"guidance_scale", "\"7\"", "without quotes"},
