@@ -1,4 +1,6 @@
 // What a request adds to its model, through the engine: it counts, it is reported, and it is gone afterwards.
+#include <cmath>
+
 #include "engine_fixture.h"
 #include "micro_references.h"
 #include "micro_variants.h"
@@ -93,7 +95,7 @@ TEST_F(EngineAdapterTest, BadFilesAreNamedAndCostNothing) {
     expect("nowhere", ErrorCode::kNotFound, "LoRA");
     std::ofstream(folder_ / "models" / "loras" / "text.safetensors") << "no adapter at all";
     expect("text", ErrorCode::kInvalidModel, "text.safetensors");
-    expect("micro", ErrorCode::kInvalidModel, "micro");
+    expect(SDXL_FIXTURES "/micro/unet/diffusion_pytorch_model.safetensors", ErrorCode::kInvalidModel, "UNet");
     PlainTensors nan = lora(1);
     nan.begin()->second.values[0] = NAN;
     write_lora("nan.safetensors", nan);

@@ -135,7 +135,7 @@ TEST(MessageAnswer, StateAndModels) {
     EXPECT_EQ(status["data"]["devices"][0]["performance_score"], 1);
     const Json able = parse_line(answer_capabilities(message_reply(), some_status().engine));
     EXPECT_EQ(able["data"]["features"]["text_to_image"], true);
-    EXPECT_EQ(able["data"]["features"]["lora"], false);
+    EXPECT_EQ(able["data"]["features"]["upscaling"], false);
     EXPECT_EQ(able["data"]["supported_formats"], Json::array({"png", "jpeg", "webp"}));
     const Json model = parse_line(answer(message_reply(), some_status().engine.models[0]));
     EXPECT_EQ(model["data"]["size_bytes"], 99);
