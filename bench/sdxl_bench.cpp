@@ -248,7 +248,8 @@ int main(int argc, char** argv) {
     adapters->add_option("--precision", of_adapters.precision, "bf16 or fp32")
         ->check(CLI::IsMember({"bf16", "fp32"}));
     adapters->add_option("--rank", of_adapters.rank, "of the LoRA")->check(CLI::Range(1, 1024));
-    adapters->add_option("--repeat", of_adapters.repeat, "how often; the best counts")->check(CLI::Range(1, 26));
+    adapters->add_option("--repeat", of_adapters.repeat, "how often; the best counts")
+        ->check(CLI::Range(1, 26));
     adapters->add_option("--json", of_adapters.json, "write the same figures to this file");
     app.callback([&] {
         if (!*adapters && options.model.empty()) throw CLI::RequiredError("--model");

@@ -39,7 +39,8 @@ void add_additions(const GenerateOptions& wanted, nlohmann::json& data) {
         char* end = nullptr;
         const double value = std::strtod(weight.c_str(), &end);
         const bool is_weight = !weight.empty() && *end == '\0';
-        data["loras"].push_back({{"model_path", is_weight ? name : lora}, {"weight", is_weight ? value : 1.0}});
+        data["loras"].push_back(
+            {{"model_path", is_weight ? name : lora}, {"weight", is_weight ? value : 1.0}});
     }
     for (const auto& embedding : wanted.embeddings) {
         const auto [name, word] = split_last(embedding, '=');

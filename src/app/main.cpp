@@ -68,8 +68,9 @@ void add_serving(CLI::App& app, AppOptions& options) {
         ->check(CLI::Range(0.001, 1e6))
         ->capture_default_str()
         ->group(group);
-    app.add_option("--adapter-cache-gb", options.engine.adapter_cache_gb,
-                   "gigabytes of weights under LoRAs that are kept for later requests, less where memory is short")
+    app.add_option(
+           "--adapter-cache-gb", options.engine.adapter_cache_gb,
+           "gigabytes of weights under LoRAs that are kept for later requests, less where memory is short")
         ->check(CLI::Range(0.0, 1024.0))
         ->capture_default_str()
         ->group(group);
@@ -92,11 +93,13 @@ CLI::App* add_generate(CLI::App& app, GenerateOptions& wanted) {
     generate->add_option("--refiner", wanted.refiner, "model that takes over for the last steps");
     generate->add_option("--vae", wanted.vae, "VAE in place of the model's own");
     generate->add_option("--lora", wanted.loras, "LoRA, with its weight: NAME or NAME:0.8; may be repeated");
-    generate->add_option("--embedding", wanted.embeddings,
-                         "textual inversion, with its word in the prompts: NAME or NAME=WORD; may be repeated");
-    generate->add_option("--control", wanted.controls,
-                         "ControlNet with the picture it steers by: NAME=PICTURE, or NAME=PICTURE:canny to make "
-                         "that of a photograph; may be repeated");
+    generate->add_option(
+        "--embedding", wanted.embeddings,
+        "textual inversion, with its word in the prompts: NAME or NAME=WORD; may be repeated");
+    generate->add_option(
+        "--control", wanted.controls,
+        "ControlNet with the picture it steers by: NAME=PICTURE, or NAME=PICTURE:canny to make "
+        "that of a photograph; may be repeated");
     generate->add_option("--reference", wanted.references,
                          "picture whose look is taken up by the models folder's IP-Adapter; may be repeated");
     generate->add_option("--output,-o", wanted.output, "file to write: .png, .jpg or .webp");

@@ -23,8 +23,8 @@ struct AppOptions {
 // What `sdxl-worker generate` was asked for; what is absent or "" is the worker's choice.
 struct GenerateOptions {
     std::string model, prompt, negative_prompt, output, scheduler, spacing, rng, precision;
-    std::string image, mask;   // files to start from
-    std::string refiner, vae;  // models
+    std::string image, mask;              // files to start from
+    std::string refiner, vae;             // models
     std::vector<std::string> loras;       // NAME or NAME:WEIGHT
     std::vector<std::string> embeddings;  // NAME or NAME=WORD
     std::vector<std::string> controls;    // NAME=PICTURE or NAME=PICTURE:PREPROCESSOR

@@ -13,8 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostFiles = 32;     // mapped or small, so what they take is next to nothing
-constexpr std::size_t kMostNetworks = 4;   // of a kind
+constexpr std::size_t kMostFiles = 32;    // mapped or small, so what they take is next to nothing
+constexpr std::size_t kMostNetworks = 4;  // of a kind
 
 std::string folded(std::string_view text) {
     std::string letters;
@@ -41,17 +41,20 @@ std::vector<fs::path> named(const std::vector<fs::path>& files, const std::strin
 }  // namespace
 
 fs::path AdapterLibrary::path_of(const LoraRequest& lora) const {
-    return at_fault(lora.pointer, [&] { return resolve_file(FileKind::kLora, lora.file, models_dir_, confine_); });
+    return at_fault(lora.pointer,
+                    [&] { return resolve_file(FileKind::kLora, lora.file, models_dir_, confine_); });
 }
 
 fs::path AdapterLibrary::path_of(const EmbeddingRequest& embedding) const {
-    return at_fault(embedding.pointer,
-                    [&] { return resolve_file(FileKind::kEmbedding, embedding.file, models_dir_, confine_); });
+    return at_fault(embedding.pointer, [&] {
+        return resolve_file(FileKind::kEmbedding, embedding.file, models_dir_, confine_);
+    });
 }
 
 fs::path AdapterLibrary::path_of(const ControlRequest& control) const {
     return at_fault(control.pointer, [&] {
-        if (!control.model.empty()) return resolve_file(FileKind::kControl, control.model, models_dir_, confine_);
+        if (!control.model.empty())
+            return resolve_file(FileKind::kControl, control.model, models_dir_, confine_);
         const auto files = files_of(FileKind::kControl, models_dir_);
         auto found = named(files, control.type);
         if (found.empty()) found = named(files, "union");
@@ -124,7 +127,8 @@ std::shared_ptr<const ControlModel> AdapterLibrary::read(const ControlRequest& c
     const auto path = path_of(control);
     const auto make = [&](std::vector<std::string>& own) {
         make_room(path);
-        return load_control_model(path, &model.weights->checkpoint().unet, backend_, model.compute, cancel, own);
+        return load_control_model(path, &model.weights->checkpoint().unet, backend_, model.compute, cancel,
+                                  own);
     };
     // A control-LoRA is made for one model, so all are kept by it.
     const std::string key = path.string() + ModelCache::stamp_of(path) + model.path.string() +

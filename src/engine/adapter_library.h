@@ -1,8 +1,8 @@
 // The files that requests add to their models: found under the models folder, read once, kept while there is
 // room.
 //
-// Threads: everything that reads from the loop thread; the paths from any. Errors: Failure, with the pointer of
-// the request's part that is at fault.
+// Threads: everything that reads from the loop thread; the paths from any. Errors: Failure, with the pointer
+// of the request's part that is at fault.
 #pragma once
 
 #include <filesystem>
@@ -31,14 +31,14 @@ class AdapterLibrary {
 
     std::filesystem::path path_of(const LoraRequest& lora) const;
     std::filesystem::path path_of(const EmbeddingRequest& embedding) const;
-    // Without a model's name the only control model in their folder whose name has the type in it, or the only
-    // union there.
+    // Without a model's name the only control model in their folder whose name has the type in it, or the
+    // only union there.
     std::filesystem::path path_of(const ControlRequest& control) const;
     // Without a name the only IP-Adapter in their folder.
     std::filesystem::path path_of(const ReferenceRequest& reference) const;
 
-    // All of these come from memory as long as the file has not changed on disk. `warnings` gets what the file
-    // holds that is not used.
+    // All of these come from memory as long as the file has not changed on disk. `warnings` gets what the
+    // file holds that is not used.
     Adapter read(const LoraRequest& lora);
     std::shared_ptr<const TextualInversion> read(const EmbeddingRequest& embedding);
     std::shared_ptr<const ControlModel> read(const ControlRequest& control, const SdxlModel& model,

@@ -59,7 +59,8 @@ void warn_about_blocks(const LoraRequest& lora, const std::string& name, const A
     for (const auto& [prefix, weight] : lora.block_weights) {
         const auto at = deltas.lower_bound(prefix);
         if (weight != 1 && (at == deltas.end() || !at->first.starts_with(prefix)))
-            warn("LoRA '" + name + "': it changes nothing in " + prefix + ", so its weight there has no effect");
+            warn("LoRA '" + name + "': it changes nothing in " + prefix +
+                 ", so its weight there has no effect");
     }
 }
 
@@ -100,7 +101,8 @@ void take_defaults_of(const std::vector<AdapterUse>& loras, GenerationRequest& r
             taken += (taken.empty() ? "" : ", ") + text;
         };
         const bool listed = !request.timesteps.empty() || !request.sigmas.empty();
-        if (scheduler) take(request.scheduler, scheduler->type, std::string(scheduler_title(scheduler->type)));
+        if (scheduler)
+            take(request.scheduler, scheduler->type, std::string(scheduler_title(scheduler->type)));
         if (needs->trailing && !listed)
             take(request.timestep_spacing, TimestepSpacing::kTrailing, "trailing timesteps");
         take(request.steps, needs->steps, std::to_string(needs->steps) + " steps");
@@ -109,7 +111,8 @@ void take_defaults_of(const std::vector<AdapterUse>& loras, GenerationRequest& r
                                        : std::string("no guidance"));
         if (!taken.empty())
             warn("LoRA '" + name_of(request.loras[i], *loras[i].adapter.file) + "' distils the model (" +
-                 needs->name + ", by " + needs->reason + "); where the request is silent it decides: " + taken);
+                 needs->name + ", by " + needs->reason +
+                 "); where the request is silent it decides: " + taken);
         return;  // the first one decides
     }
 }
@@ -183,9 +186,12 @@ std::vector<ControlUse> read_controls(AdapterLibrary& library, const SdxlModel& 
         at_fault(control.pointer, [&] { Control(model, use, request.width, request.height); });
         const PreprocessorInfo& how = preprocessor_info(preprocessor_of(control));
         if (!how.note.empty()) warn(std::string(how.note));
-        ControlReport report{control.type, use.model->path().string(),
+        ControlReport report{control.type,
+                             use.model->path().string(),
                              std::string(control_kind_name(use.model->kind())),
-                             std::string(how.name), control.weight, {}};
+                             std::string(how.name),
+                             control.weight,
+                             {}};
         if (control.return_image) report.picture = encode_png(*picture, {});
         reports.push_back(std::move(report));
         uses.push_back(std::move(use));

@@ -82,13 +82,11 @@ void collect(std::vector<Error>& errors, Look look) {
 void check_additions(const GenerationRequest& request, const EngineConfig& config,
                      const AdapterLibrary& adapters, std::vector<Error>& errors) {
     const auto each = [&](const auto& list, auto look) {
-        for (const auto& item : list)
-            collect(errors, [&] { at_fault(item.pointer, [&] { look(item); }); });
+        for (const auto& item : list) collect(errors, [&] { at_fault(item.pointer, [&] { look(item); }); });
     };
     each(request.loras, [&](const LoraRequest& lora) { AdapterFile::open(adapters.path_of(lora)); });
-    each(request.embeddings, [&](const EmbeddingRequest& embedding) {
-        load_textual_inversion(adapters.path_of(embedding));
-    });
+    each(request.embeddings,
+         [&](const EmbeddingRequest& embedding) { load_textual_inversion(adapters.path_of(embedding)); });
     each(request.controls, [&](const ControlRequest& control) { open_control(adapters.path_of(control)); });
     each(request.controls, [&](const ControlRequest& control) { control_picture(control, request, config); });
     each(request.references, [&](const ReferenceRequest& reference) { adapters.path_of(reference); });
@@ -126,8 +124,7 @@ std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const En
 }
 
 std::vector<Error> check_generation(const GenerationRequest& request, const EngineConfig& config,
-                                    const ModelCache& models, const AdapterLibrary& adapters,
-                                    DType compute) {
+                                    const ModelCache& models, const AdapterLibrary& adapters, DType compute) {
     std::vector<Error> errors;
     collect(errors, [&] {
         if (request.model.empty() && models.loaded().empty())

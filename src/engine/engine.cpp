@@ -135,7 +135,8 @@ class LoopEngine final : public Engine {
     }
 
     std::vector<Error> check(const GenerationRequest& request) const override {
-        return check_generation(request, parts_.config, models_, adapters_, parts_.compute_type(request.precision));
+        return check_generation(request, parts_.config, models_, adapters_,
+                                parts_.compute_type(request.precision));
     }
 
   private:

@@ -21,7 +21,7 @@ FeedForward::FeedForward(const LoadContext& load, const WeightScope& scope, std:
 
 Tensor FeedForward::forward(const Context& ctx, const Tensor& x, const Tensor& residual) const {
     const Tensor hidden = ops::geglu(ctx, x, *proj_);  // [N, L, 4 * C]
-    return out_.forward(ctx, hidden, residual);       // [N, L, C]
+    return out_.forward(ctx, hidden, residual);        // [N, L, C]
 }
 
 }  // namespace sdxl::nn

@@ -15,8 +15,8 @@ double weight_for(const AdapterUse& use, AdapterPart part, std::string_view tens
     double factor = 1;
     std::size_t longest = 0;
     for (const auto& [prefix, weight] : use.blocks) {
-        const bool fits = tensor.starts_with(prefix) &&
-                          (tensor.size() == prefix.size() || tensor[prefix.size()] == '.');
+        const bool fits =
+            tensor.starts_with(prefix) && (tensor.size() == prefix.size() || tensor[prefix.size()] == '.');
         if (!fits || prefix.size() < longest) continue;
         longest = prefix.size();
         factor = weight;
@@ -68,32 +68,33 @@ void AdaptedWeights::apply(const std::vector<AdapterUse>& uses, std::uint64_t bu
     const std::vector<AdapterUse> ordered = in_order(uses);
     std::string wanted = signature(ordered);
     if (wanted == current_) return;
-    std::vector<Change> changes;
-    std::size_t kept = 0;
+    // Until the end nothing is sure.
+    current_ = "?";
+    Counts counts;
+    // The file has its own weights: theirs is the memory that a first adapter's take.
+    const bool keep_own = !unused_.empty();
     for (const AdapterPart part : kParts) {
         Component& here = component(part);
         here.keys.resize(here.slots.size());
         for (std::size_t i = 0; i < here.slots.size(); ++i) {
-            const WeightSlot& slot = *here.slots[i];
+            WeightSlot& slot = *here.slots[i];
             std::string key = key_of(part, slot, ordered);
             if (key == here.keys[i]) continue;
             cancel.check();
             WeightSlot::Value value = take_unused(slot, key);
-            kept += value ? 1 : 0;
+            counts.kept += value ? 1 : 0;
             if (!value) value = make(part, slot, ordered);
-            changes.push_back({part, i, std::move(key), std::move(value)});
+            ++counts.changed;
+            std::swap(slot.value, value);
+            std::swap(here.keys[i], key);
+            if (keep_own || !key.empty()) keep_unused(slot, std::move(key), std::move(value), budget);
         }
     }
     current_ = std::move(wanted);
-    counts_ = {changes.size(), kept};
-    for (Change& change : changes) {
-        Component& here = component(change.part);
-        WeightSlot& slot = *here.slots[change.index];
-        std::swap(slot.value, change.value);
-        std::swap(here.keys[change.index], change.key);
-        keep_unused(slot, std::move(change.key), std::move(change.value));
-    }
-    shrink(budget);
+    if (counts.changed == 0) return;
+    counts_ = counts;
+    scratch_.clear();
+    backend_.release_cached_memory();
 }
 
 std::uint64_t AdaptedWeights::digest() const {
@@ -116,6 +117,40 @@ std::string AdaptedWeights::key_of(AdapterPart part, const WeightSlot& slot,
     return key;
 }
 
+namespace {
+
+// Plain low-rank changes, added while the rows are packed: the tensor is never whole in float32.
+class LowRankEdit final : public RowEdit {
+  public:
+    LowRankEdit(Backend& backend, std::vector<LowRankFactors> factors)
+        : backend_(backend), factors_(std::move(factors)) {}
+
+    void apply(std::int64_t first, std::int64_t count, std::span<float> rows) const override {
+        for (const LowRankFactors& factor : factors_) {
+            const auto rank = static_cast<std::size_t>(factor.rank);
+            const auto up = std::span(factor.up).subspan(static_cast<std::size_t>(first) * rank,
+                                                         static_cast<std::size_t>(count) * rank);
+            backend_.add_product(rows, up, factor.down, factor.rank, factor.scale);
+        }
+    }
+
+  private:
+    Backend& backend_;
+    std::vector<LowRankFactors> factors_;
+};
+
+MatrixProduct product_of(Backend& backend) {
+    return [&backend](const float* a, const float* b, float* c, std::int64_t rows, std::int64_t inner,
+                      std::int64_t columns) {
+        const auto size = [](std::int64_t x, std::int64_t y) { return static_cast<std::size_t>(x * y); };
+        std::fill_n(c, size(rows, columns), 0.F);
+        backend.add_product({c, size(rows, columns)}, {a, size(rows, inner)}, {b, size(inner, columns)},
+                            inner, 1);
+    };
+}
+
+}  // namespace
+
 WeightSlot::Value AdaptedWeights::make(AdapterPart part, const WeightSlot& slot,
                                        const std::vector<AdapterUse>& uses) {
     // The map must not be left with what stands in for tensors, whatever happens.
@@ -125,75 +160,79 @@ WeightSlot::Value AdaptedWeights::make(AdapterPart part, const WeightSlot& slot,
     };
     WeightMap& map = weights(part);
     const Clear clear{map};
-    std::vector<std::vector<float>> values(slot.tensors.size());
+    std::vector<std::unique_ptr<LowRankEdit>> edits;
+    scratch_.resize(std::max(scratch_.size(), slot.tensors.size()));
     for (std::size_t i = 0; i < slot.tensors.size(); ++i) {
         const std::string& tensor = slot.tensors[i];
-        if (!changed_tensor(part, tensor, uses, values[i])) continue;
-        const HostView& own = map.find(tensor)->view;
-        map.stand_in(tensor, {reinterpret_cast<const std::byte*>(values[i].data()), DType::kF32, own.shape,
-                              own.name});
+        const auto changes = changes_of(part, tensor, uses);
+        if (changes.empty()) continue;
+        HostView view = map.find(tensor)->view;
+        if (std::all_of(changes.begin(), changes.end(),
+                        [](const Weighed& change) { return change.delta->low_rank(); })) {
+            std::vector<LowRankFactors> factors;
+            for (const auto& [delta, weight] : changes) {
+                factors.push_back(delta->factors(product_of(backend_)));
+                factors.back().scale *= static_cast<float>(weight);
+            }
+            edits.push_back(std::make_unique<LowRankEdit>(backend_, std::move(factors)));
+            view.edit = edits.back().get();
+        } else {
+            change(view, changes, scratch_[i]);
+            view = {reinterpret_cast<const std::byte*>(scratch_[i].data()), DType::kF32, view.shape,
+                    view.name};
+        }
+        map.stand_in(tensor, std::move(view));
     }
     return slot.make();
 }
 
-bool AdaptedWeights::changed_tensor(AdapterPart part, const std::string& tensor,
-                                    const std::vector<AdapterUse>& uses, std::vector<float>& values) {
-    const MatrixProduct product = [this](const float* a, const float* b, float* c, std::int64_t rows,
-                                         std::int64_t inner, std::int64_t columns) {
-        const auto size = [](std::int64_t x, std::int64_t y) { return static_cast<std::size_t>(x * y); };
-        std::fill_n(c, size(rows, columns), 0.F);
-        backend_.add_product({c, size(rows, columns)}, {a, size(rows, inner)}, {b, size(inner, columns)}, inner,
-                             1);
-    };
-    std::vector<float> original;  // only where a change needs it
+std::vector<AdaptedWeights::Weighed> AdaptedWeights::changes_of(AdapterPart part, const std::string& tensor,
+                                                                const std::vector<AdapterUse>& uses) {
+    std::vector<Weighed> changes;
     for (const AdapterUse& use : uses) {
         const AdapterDeltas& deltas = match(use.adapter).of(part);
         const auto found = deltas.find(tensor);
         const double weight = found == deltas.end() ? 0 : weight_for(use, part, tensor);
-        if (weight == 0) continue;
-        const AdapterDelta& delta = found->second;
-        const bool first = values.empty();
-        if (first) {
-            const HostView& view = weights(part).find(tensor)->view;
-            values.resize(static_cast<std::size_t>(view.shape.numel()));
-            backend_.widen(view, values);
-        }
-        if (delta.low_rank()) {
-            const LowRankFactors factors = delta.factors(product);
-            backend_.add_product(values, factors.up, factors.down, factors.rank,
-                                 static_cast<float>(weight * static_cast<double>(factors.scale)));
-            continue;
-        }
-        if (delta.dora() && !first && original.empty()) {
-            original.resize(values.size());
-            backend_.widen(weights(part).find(tensor)->view, original);
-        }
-        delta.apply(values, static_cast<float>(weight), first ? std::span<const float>{} : original, product);
+        if (weight != 0) changes.push_back({&found->second, weight});
     }
-    return !values.empty();
+    return changes;
+}
+
+void AdaptedWeights::change(const HostView& view, const std::vector<Weighed>& changes,
+                            std::vector<float>& values) {
+    values.resize(static_cast<std::size_t>(view.shape.numel()));
+    backend_.widen(view, values);
+    std::vector<float> original;  // DoRA is of the model's own weight
+    const auto is_dora = [](const Weighed& one) { return one.delta->dora(); };
+    if (changes.size() > 1 && std::any_of(changes.begin(), changes.end(), is_dora)) original = values;
+    for (const auto& [delta, weight] : changes)
+        delta->apply(values, static_cast<float>(weight), original, product_of(backend_));
 }
 
 WeightSlot::Value AdaptedWeights::take_unused(const WeightSlot& slot, const std::string& key) {
-    // It stays in the list until the exchange: should that fail, nothing is lost.
     const auto found = unused_by_key_.find({&slot, key});
-    return found == unused_by_key_.end() ? nullptr : found->second->value;
+    if (found == unused_by_key_.end()) return nullptr;
+    WeightSlot::Value value = found->second->value;
+    forget(found->second);
+    return value;
 }
 
-void AdaptedWeights::keep_unused(const WeightSlot& slot, std::string key, WeightSlot::Value value) {
+void AdaptedWeights::keep_unused(const WeightSlot& slot, std::string key, WeightSlot::Value value,
+                                 std::uint64_t budget) {
     const std::uint64_t bytes = slot.bytes_of(value.get());
     unused_.push_front({&slot, std::move(key), std::move(value), bytes});
     unused_by_key_[{&slot, unused_.front().key}] = unused_.begin();
     unused_bytes_ += bytes;
+    shrink(budget);
+}
+
+void AdaptedWeights::forget(UnusedList::iterator unused) {
+    unused_by_key_.erase({unused->slot, unused->key});
+    unused_bytes_ -= unused->bytes;
+    unused_.erase(unused);
 }
 
 void AdaptedWeights::shrink(std::uint64_t budget) {
-    const auto forget = [this](UnusedList::iterator at) {
-        unused_by_key_.erase({at->slot, at->key});
-        unused_bytes_ -= at->bytes;
-        return unused_.erase(at);
-    };
-    for (auto at = unused_.begin(); at != unused_.end();)
-        at = at->slot->value == at->value ? forget(at) : std::next(at);  // in use by now
     while (unused_bytes_ > budget && !unused_.empty()) forget(std::prev(unused_.end()));
 }
 

@@ -1,12 +1,12 @@
 // The weights of a loaded model under adapters (LoRA and its kin), exact in and exact out.
 //
-// An adapter never changes a weight in place: what it touches is made again from the mapped file and the sum
-// of the changes, in float32, and then prepared as the loader prepares it; taking it away brings back the
-// weight that the loader had made, or the same made again. What is not in use is kept, within a budget, by
-// what it was made of (adapters' content and weights), so switching back costs nothing.
+// What an adapter touches is made again from the mapped file and the sum of the changes, in float32, and then
+// prepared as the loader prepares it; taking it away brings back the weight that the loader had made, or the
+// same made again. What is not in use is kept, within a budget, by what it was made of (adapters' content and
+// weights), so switching back costs nothing. New weights take the memory of those that make room for them.
 //
-// Owns the model's files. Threads: one at a time, never beside a forward of the model. Errors: Failure;
-// after one the weights are what they were before the call.
+// Owns the model's files. Threads: one at a time, never beside a forward of the model. Errors: Failure; after
+// one each weight is whole, old or new, and the next apply() makes all of them what it is asked for.
 #pragma once
 
 #include <array>
@@ -84,22 +84,22 @@ class AdaptedWeights {
         std::uint64_t bytes;
     };
     using UnusedList = std::list<Unused>;
-    struct Change {
-        AdapterPart part;
-        std::size_t index;
-        std::string key;
-        WeightSlot::Value value;
-    };
-
     Component& component(AdapterPart part) { return components_[static_cast<std::size_t>(part)]; }
     WeightMap& weights(AdapterPart part);
     std::string key_of(AdapterPart part, const WeightSlot& slot, const std::vector<AdapterUse>& uses);
     WeightSlot::Value make(AdapterPart part, const WeightSlot& slot, const std::vector<AdapterUse>& uses);
-    // The tensor with all changes; false if there are none.
-    bool changed_tensor(AdapterPart part, const std::string& tensor, const std::vector<AdapterUse>& uses,
-                        std::vector<float>& values);
+    // The changes of one tensor that are not of weight 0.
+    struct Weighed {
+        const AdapterDelta* delta;
+        double weight;
+    };
+    std::vector<Weighed> changes_of(AdapterPart part, const std::string& tensor,
+                                    const std::vector<AdapterUse>& uses);
+    // The tensor with these changes.
+    void change(const HostView& view, const std::vector<Weighed>& changes, std::vector<float>& values);
     WeightSlot::Value take_unused(const WeightSlot& slot, const std::string& key);
-    void keep_unused(const WeightSlot& slot, std::string key, WeightSlot::Value value);
+    void keep_unused(const WeightSlot& slot, std::string key, WeightSlot::Value value, std::uint64_t budget);
+    void forget(UnusedList::iterator unused);
     void shrink(std::uint64_t budget);
 
     Backend& backend_;
@@ -110,6 +110,8 @@ class AdaptedWeights {
     std::map<std::pair<const WeightSlot*, std::string>, UnusedList::iterator> unused_by_key_;
     std::uint64_t unused_bytes_ = 0;
     Counts counts_;
+    std::vector<std::vector<float>>
+        scratch_;          // for whole tensors; memory of it is given back after an apply()
     std::string current_;  // what apply() was last asked for
 };
 

@@ -120,8 +120,8 @@ const UNetConditioning& Conditioning::for_batch(const Context& ctx, const SdxlMo
     UNetConditioning made =
         model.unet->prepare_conditioning(ctx, prompts.context, prompts.pooled, prompts.time_ids);
     for (const Seen& seen : references_)
-        made.images.push_back(seen.adapter->project(
-            ctx, spread(seen.tokens, halves_, parts, pictures), prompts.context.dim(0)));
+        made.images.push_back(seen.adapter->project(ctx, spread(seen.tokens, halves_, parts, pictures),
+                                                    prompts.context.dim(0)));
     return made_.emplace(key, std::move(made)).first->second;
 }
 

@@ -1,7 +1,8 @@
 // SdxlModel: one SDXL model in memory, ready to run on one backend: text encoders with their tokenizers, the
 // UNet, the VAE, and what the model's files say about sampling. A refiner has no first text encoder.
 //
-// Immutable after loading, but for its adapters. It refers to its backend, which must outlive it. Used by one thread at a time.
+// Immutable after loading, but for its adapters. It refers to its backend, which must outlive it. Used by one
+// thread at a time.
 #pragma once
 
 #include <cstdint>

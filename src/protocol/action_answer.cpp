@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "core/base64.h"
-#include "request/preprocessors.h"
 #include "protocol/answers.h"
 #include "protocol/key_names.h"
+#include "request/preprocessors.h"
 
 namespace sdxl {
 namespace {

@@ -15,7 +15,9 @@ std::optional<AdapterItems> find_adapters(const Members& holder, const char* nam
     if (found.items.empty()) {
         found.items = holder.list(name);
         const bool alone = !holder.items(name);
-        std::erase_if(found.items, [&](const Members::Item& item) { return alone && !item.text && !item.object.has_text(); });
+        std::erase_if(found.items, [&](const Members::Item& item) {
+            return alone && !item.text && !item.object.has_text();
+        });
     }
     std::erase_if(found.items, [](const Members::Item& item) { return !is_enabled(item.object); });
     if (found.items.empty()) return std::nullopt;

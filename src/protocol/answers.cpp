@@ -151,8 +151,7 @@ OrderedJson references_json(const std::vector<ReferenceReport>& references, bool
 void add_additions(OrderedJson& data, const GenerationResult& result, bool camel_case) {
     const auto name = [&](const char* snake, const char* camel) { return camel_case ? camel : snake; };
     if (!result.adapters.empty()) data["loras"] = loras_json(result.adapters, camel_case);
-    if (!result.embeddings.empty())
-        data[name("textual_inversions", "textualInversions")] = result.embeddings;
+    if (!result.embeddings.empty()) data[name("textual_inversions", "textualInversions")] = result.embeddings;
     if (!result.controls.empty())
         data[name("controlnets", "controlNets")] = controls_json(result.controls, camel_case);
     if (!result.references.empty())

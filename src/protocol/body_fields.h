@@ -83,7 +83,8 @@ enum class StartFrom { kNoise, kStage };
 GenerationRequest complete(const BodyFields& fields, StartFrom start, const std::string& pointer,
                            Report& report);
 
-// Reads what a body adds to its model [lora_fields.cpp, control_fields.cpp]; `holder`'s member is given by its name.
+// Reads what a body adds to its model [lora_fields.cpp, control_fields.cpp]; `holder`'s member is given by
+// its name.
 std::optional<Field<std::vector<LoraRequest>>> read_loras(const Members& holder, const char* name,
                                                           Report& report);
 std::optional<Field<std::vector<EmbeddingRequest>>> read_embeddings(const Members& holder, const char* name,

@@ -16,8 +16,10 @@ namespace {
 std::optional<std::vector<std::string>> block_prefixes(std::string_view name) {
     constexpr int kBlocksASide = 9;  // of SDXL's UNet
     constexpr int kBlocksALevel = 3;
-    for (const auto& [word, prefix] :
-         {std::pair{"down", "down_blocks"}, {"mid", "mid_block"}, {"middle", "mid_block"}, {"up", "up_blocks"}})
+    for (const auto& [word, prefix] : {std::pair{"down", "down_blocks"},
+                                       {"mid", "mid_block"},
+                                       {"middle", "mid_block"},
+                                       {"up", "up_blocks"}})
         if (same_name(name, word)) return std::vector<std::string>{prefix};
     if (same_name(name, "M00") || same_name(name, "MID")) return std::vector<std::string>{"mid_block"};
     for (int i = 0; i < kBlocksASide; ++i) {
@@ -40,8 +42,8 @@ std::optional<std::vector<std::string>> block_prefixes(std::string_view name) {
             return prefixes;
         }
     }
-    constexpr std::array<std::string_view, 7> kRoots{"down_blocks",    "mid_block",     "up_blocks", "conv_in",
-                                                     "conv_out", "time_embedding", "add_embedding"};
+    constexpr std::array<std::string_view, 7> kRoots{
+        "down_blocks", "mid_block", "up_blocks", "conv_in", "conv_out", "time_embedding", "add_embedding"};
     const std::string_view root = name.substr(0, name.find('.'));
     if (std::find(kRoots.begin(), kRoots.end(), root) != kRoots.end())
         return std::vector<std::string>{std::string(name)};

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "core/base64.h"
-#include "request/preprocessors.h"
 #include "protocol/answers.h"
+#include "request/preprocessors.h"
 
 namespace sdxl {
 
@@ -56,15 +56,15 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
     OrderedJson data = {
         {"generated_images", std::move(images)},
         {"processing_metrics",
-             {{"total_time", result.total_seconds},
-              {"inference_time", result.encode_seconds + result.denoise_seconds + result.decode_seconds},
-              {"device_memory_used", result.peak_memory_bytes},
-              {"device_name", result.device_name},
-              {"load_time", result.load_seconds},
-              {"encode_time", result.encode_seconds},
-              {"denoise_time", result.denoise_seconds},
-              {"decode_time", result.decode_seconds},
-              {"dtype", result.dtype}}}};
+         {{"total_time", result.total_seconds},
+          {"inference_time", result.encode_seconds + result.denoise_seconds + result.decode_seconds},
+          {"device_memory_used", result.peak_memory_bytes},
+          {"device_name", result.device_name},
+          {"load_time", result.load_seconds},
+          {"encode_time", result.encode_seconds},
+          {"denoise_time", result.denoise_seconds},
+          {"decode_time", result.decode_seconds},
+          {"dtype", result.dtype}}}};
     add_additions(data, result, false);
     if (!result.adapters.empty()) data["processing_metrics"]["adapter_time"] = result.adapter_seconds;
     return data;

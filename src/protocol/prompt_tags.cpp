@@ -15,7 +15,8 @@ constexpr double kMostWeight = 4;  // as in the schemas
 std::optional<double> to_weight(std::string_view text) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !(value >= -kMostWeight && value <= kMostWeight))
+    if (error != std::errc() || end != text.data() + text.size() ||
+        !(value >= -kMostWeight && value <= kMostWeight))
         return std::nullopt;
     return value;
 }
@@ -70,7 +71,8 @@ std::vector<LoraRequest> take_tags(std::string& prompt, const std::string& point
         parts.erase(parts.begin(), parts.begin() + 2);
         if (lora.file.empty() || !set_weights(lora, parts))
             report.error(ErrorCode::kInvalidRequest,
-                         "expected <lora:name:weight> with a weight of -4 to 4, found '<" + tag + ">'", pointer);
+                         "expected <lora:name:weight> with a weight of -4 to 4, found '<" + tag + ">'",
+                         pointer);
         loras.push_back(std::move(lora));
         prompt.erase(begin, end - begin + 1);
     }

@@ -24,7 +24,7 @@ struct ImageSource {
 
 // A LoRA or one of its kin.
 struct LoraRequest {
-    std::string file;   // a path, or a name under the models folder
+    std::string file;        // a path, or a name under the models folder
     std::string label = {};  // the host's name for it; "" takes the file's
     double unet_weight = 1;
     double text_encoder_weight = 1;

@@ -150,16 +150,16 @@ struct GeneratedImage {
 
 // What became of an adapter: every tensor of its file is in one of the counts.
 struct AdapterReport {
-    std::string name;    // the host's, or the file's
+    std::string name;  // the host's, or the file's
     std::string path;
     std::string family;  // "LoRA", "LoRA + DoRA", "LoHa", ...
     std::string layout;  // whose names the file has: "kohya", "diffusers", ...
     double unet_weight = 0;
     double text_encoder_weight = 0;
     double text_encoder_2_weight = 0;
-    std::size_t matched = 0;            // tensors that change the model
-    std::size_t skipped = 0;            // of a text encoder that the model does not have
-    std::size_t unknown = 0;            // that mean nothing to this worker
+    std::size_t matched = 0;                 // tensors that change the model
+    std::size_t skipped = 0;                 // of a text encoder that the model does not have
+    std::size_t unknown = 0;                 // that mean nothing to this worker
     std::vector<std::string> unknown_names;  // the first of them, with the reason where one is known
 };
 
@@ -210,7 +210,7 @@ struct GenerationResult {
     std::string dtype;       // "bfloat16", "float32"
     std::string device_name;
     double total_seconds = 0;
-    double load_seconds = 0;  // 0 when the model was ready
+    double load_seconds = 0;     // 0 when the model was ready
     double adapter_seconds = 0;  // changing the weights; 0 when they were as wanted
     double encode_seconds = 0;
     double denoise_seconds = 0;

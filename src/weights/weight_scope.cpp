@@ -122,6 +122,7 @@ std::vector<float> to_f32(const HostView& view) {
     if (view.dtype == DType::kBF16) convert<bf16_bits>(view, values, bf16_to_f32);
     if (view.dtype == DType::kF64)
         convert<double>(view, values, [](double v) { return static_cast<float>(v); });
+    view.finish(values);
     return values;
 }
 

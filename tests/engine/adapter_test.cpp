@@ -76,7 +76,8 @@ TEST_F(EngineAdapterTest, AChangedFileIsNoticed) {
     const auto first = generate(with({{"ink"}}));
     ASSERT_TRUE(first.ok());
     write_lora("new.safetensors", lora(2));
-    fs::rename(folder_ / "models" / "loras" / "new.safetensors", folder_ / "models" / "loras" / "ink.safetensors");
+    fs::rename(folder_ / "models" / "loras" / "new.safetensors",
+               folder_ / "models" / "loras" / "ink.safetensors");
     const auto second = generate(with({{"ink"}}));
     ASSERT_TRUE(second.ok());
     EXPECT_NE(pixels(first->images[0]), pixels(second->images[0]));
@@ -139,7 +140,8 @@ TEST_F(EngineAdapterTest, ADistilledLoraDecidesWhereTheRequestIsSilent) {
 
 ImageSource picture_in(const fs::path& folder, int width, int height) {
     Image image{width, height, 3, {}};
-    for (int i = 0; i < width * height * 3; ++i) image.pixels.push_back(static_cast<std::uint8_t>(i / 3 % width * 4));
+    for (int i = 0; i < width * height * 3; ++i)
+        image.pixels.push_back(static_cast<std::uint8_t>(i / 3 % width * 4));
     const auto bytes = encode_png(image);
     const auto path = folder / "picture.png";
     std::ofstream(path, std::ios::binary)
@@ -149,8 +151,8 @@ ImageSource picture_in(const fs::path& folder, int width, int height) {
 
 TEST_F(EngineAdapterTest, AControlPictureSteers) {
     fs::create_directories(folder_ / "models" / "controlnet");
-    fs::copy(fs::path(SDXL_FIXTURES) / "micro" / "controlnet", folder_ / "models" / "controlnet" / "micro-canny",
-             fs::copy_options::recursive);
+    fs::copy(fs::path(SDXL_FIXTURES) / "micro" / "controlnet",
+             folder_ / "models" / "controlnet" / "micro-canny", fs::copy_options::recursive);
     const auto plain = generate(request());
     auto asked = request();
     ControlRequest control;
@@ -265,7 +267,8 @@ TEST_F(EngineAdapterTest, InterruptedPicturesKeepTheirLora) {
         engine_->submit(request(), urgent,
                         [&](Result<GenerationResult> result) { high.set_value(std::move(result)); });
     };
-    engine_->submit(asked, context, [&](Result<GenerationResult> result) { low.set_value(std::move(result)); });
+    engine_->submit(asked, context,
+                    [&](Result<GenerationResult> result) { low.set_value(std::move(result)); });
     const auto interrupting = high.get_future().get();
     const auto interrupted = low.get_future().get();
     ASSERT_TRUE(interrupting.ok());

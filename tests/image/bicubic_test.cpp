@@ -31,15 +31,18 @@ Image whole(const Image& image, int width, int height) {
 // Expected values are Pillow 9.4's: Image.frombytes("RGB", size, bytes).resize(to, Image.BICUBIC).
 TEST(Bicubic, IsPillowsToTheBit) {
     EXPECT_EQ(whole(noise(5, 4), 3, 2).pixels,
-              (std::vector<std::uint8_t>{117, 95, 169, 156, 138, 118, 141, 108, 167,
-                                         127, 60, 145, 155, 107, 152, 98,  120, 107}));
+              (std::vector<std::uint8_t>{117, 95, 169, 156, 138, 118, 141, 108, 167, 127, 60, 145, 155, 107,
+                                         152, 98, 120, 107}));
     struct Case {
         int from_width, from_height, width, height;
         std::uint64_t hash;
     };
-    for (const Case& c : {Case{3, 2, 5, 4, 0xbf08d951cf8cb1c0}, {7, 5, 7, 3, 0xbaf136569b8d6b2f},
-                          {37, 53, 16, 23, 0x78ac2077a7a29765}, {16, 23, 37, 53, 0x853054e804c0755d},
-                          {300, 200, 336, 224, 0x6e213a97f34a2b4d}, {1000, 701, 319, 224, 0x94afae698b73f85a}})
+    for (const Case& c : {Case{3, 2, 5, 4, 0xbf08d951cf8cb1c0},
+                          {7, 5, 7, 3, 0xbaf136569b8d6b2f},
+                          {37, 53, 16, 23, 0x78ac2077a7a29765},
+                          {16, 23, 37, 53, 0x853054e804c0755d},
+                          {300, 200, 336, 224, 0x6e213a97f34a2b4d},
+                          {1000, 701, 319, 224, 0x94afae698b73f85a}})
         EXPECT_EQ(fnv1a(whole(noise(c.from_width, c.from_height), c.width, c.height).pixels), c.hash)
             << c.from_width << "x" << c.from_height << " to " << c.width << "x" << c.height;
 }

@@ -5,13 +5,14 @@ namespace sdxl {
 namespace {
 
 TEST(Adapters, LorasInEveryBody) {
-    for (const char* data :
-         {R"({"prompt":"p","loras":[{"name":"ink","weight":0.5}]})",
-          R"({"prompt":"p","loras":{"models":[{"name":"ink"}],"weight":0.5}})",
-          R"({"prompt":"p","lora":{"enabled":true,"models":[{"name":"ink","weight":0.5}]}})",
-          R"({"prompt":"p","models":{"base":"b"},"lora":{"enabled":true,"models":[{"name":"ink","weight":0.5}]}})",
-          R"({"Hyperparameters":{"Prompt":"p"},"Conditioning":{"LoRAs":[{"ModelPath":"ink","Scale":0.5}]}})",
-          R"({"prompt":"p <lora:ink:0.5>"})", R"({"prompt":"<lora:ink:0.5> p"})"}) {
+    for (
+        const char* data :
+        {R"({"prompt":"p","loras":[{"name":"ink","weight":0.5}]})",
+         R"({"prompt":"p","loras":{"models":[{"name":"ink"}],"weight":0.5}})",
+         R"({"prompt":"p","lora":{"enabled":true,"models":[{"name":"ink","weight":0.5}]}})",
+         R"({"prompt":"p","models":{"base":"b"},"lora":{"enabled":true,"models":[{"name":"ink","weight":0.5}]}})",
+         R"({"Hyperparameters":{"Prompt":"p"},"Conditioning":{"LoRAs":[{"ModelPath":"ink","Scale":0.5}]}})",
+         R"({"prompt":"p <lora:ink:0.5>"})", R"({"prompt":"<lora:ink:0.5> p"})"}) {
         const auto request = generation_from(data);
         ASSERT_EQ(request.loras.size(), 1U) << data;
         EXPECT_EQ(request.loras[0].file, "ink") << data;
@@ -62,7 +63,8 @@ TEST(Adapters, LoraTags) {
     EXPECT_EQ(tags("<lora:x:1><lora:y:1>").loras.size(), 2U);
     // Other brackets are text.
     EXPECT_EQ(tags("a < b <c> <d:e> <").prompt, "a < b <c> <d:e> <");
-    for (const char* bad : {"<lora:>", "<lora:x:high>", "<lora:x:9>", "<lora:x:1:1:8>", "<lora:x:nan>", "<lora:x:dyn=4>"})
+    for (const char* bad :
+         {"<lora:>", "<lora:x:high>", "<lora:x:9>", "<lora:x:1:1:8>", "<lora:x:nan>", "<lora:x:dyn=4>"})
         expect_error(inference(std::string(R"({"prompt":")") + bad + "\"}"), ErrorCode::kInvalidRequest,
                      "/data/prompt", "<lora:name:weight>");
     const Message negative = parse_message(inference(R"({"prompt":"p","negative_prompt":"<lora:x:1>bad"})"));

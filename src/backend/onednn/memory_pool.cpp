@@ -60,7 +60,8 @@ MemoryPool::~MemoryPool() {
 }
 
 std::shared_ptr<Storage> MemoryPool::allocate(std::size_t bytes) {
-    const std::size_t size = size_class(bytes);
+    const std::size_t size =
+        sizes_ == Sizes::kExact ? round_up(std::max<std::size_t>(bytes, 1), kCacheLine) : size_class(bytes);
     void* block = nullptr;
     {
         const std::lock_guard lock(mutex_);
@@ -84,12 +85,6 @@ void MemoryPool::trim() {
     for (auto& [size, blocks] : free_)
         for (void* block : blocks) std::free(block);
     free_.clear();
-}
-
-WeightBuffer::WeightBuffer(std::size_t bytes)
-    : bytes_(bytes), data_(allocate_block(std::max<std::size_t>(bytes, 1))) {}
-WeightBuffer::~WeightBuffer() {
-    std::free(data_);
 }
 
 }  // namespace sdxl::onednn

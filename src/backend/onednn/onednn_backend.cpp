@@ -45,6 +45,7 @@ EltwiseKind eltwise_kind(Activation activation) {
 std::vector<float> floats_of(const HostView& view) {
     std::vector<float> values(static_cast<std::size_t>(view.shape.numel()));
     if (!values.empty()) convert(view.data, view.dtype, values.data(), view.shape.numel());
+    view.finish(values);
     return values;
 }
 
@@ -71,7 +72,11 @@ auto guarded(const char* what, const Body& body) {
 
 class OnednnBackend final : public Backend {
   public:
-    OnednnBackend() : pool_(std::make_shared<MemoryPool>()), attention_(primitives_.engine()) {}
+    OnednnBackend()
+        : pool_(std::make_shared<MemoryPool>()),
+          weight_pool_(std::make_shared<MemoryPool>(MemoryPool::Sizes::kExact)),
+          primitives_(weight_pool_),
+          attention_(primitives_.engine()) {}
 
     std::string_view name() const override { return "onednn"; }
     bool supports(DType compute) const override { return compute == DType::kF32 || compute == DType::kBF16; }
@@ -151,8 +156,8 @@ class OnednnBackend final : public Backend {
             weight->padding = source.padding;
             weight->dtype = compute;
             if (source.bias.data != nullptr) weight->bias = floats_of(source.bias);
-            weight->matrix =
-                pack(primitives_.conv_weight_layout(*weight), {{source.weight, 0, shape[0]}}, 0, {1, 2, 3});
+            weight->matrix = pack(primitives_.conv_weight_layout(*weight), {{source.weight, 0, shape[0]}}, 0,
+                                  {1, 2, 3}, *weight_pool_);
             return WeightPtr(std::move(weight));
         });
     }
@@ -379,7 +384,10 @@ class OnednnBackend final : public Backend {
         return upload(values, {batch, length, width}, dtype);
     }
 
-    void release_cached_memory() override { pool_->trim(); }
+    void release_cached_memory() override {
+        pool_->trim();
+        weight_pool_->trim();
+    }
 
   private:
     static Shape with_last(const Shape& shape, std::int64_t last) {
@@ -393,8 +401,8 @@ class OnednnBackend final : public Backend {
         for (const RowBlock& block : rows) product.out += block.count;
         product.in = rows.front().view.shape[1];
         product.bias = std::move(bias);
-        product.matrix =
-            pack(primitives_.matmul_weight_layout(product.in, product.out, compute), rows, 1, {0});
+        product.matrix = pack(primitives_.matmul_weight_layout(product.in, product.out, compute), rows, 1,
+                              {0}, *weight_pool_);
         return product;
     }
 
@@ -407,8 +415,9 @@ class OnednnBackend final : public Backend {
         });
     }
 
-    Primitives primitives_;
     std::shared_ptr<MemoryPool> pool_;
+    std::shared_ptr<MemoryPool> weight_pool_;
+    Primitives primitives_;
     Attention attention_;
 };
 

@@ -57,12 +57,13 @@ memory::data_type dnnl_type(DType dtype) {
     return dtype == DType::kBF16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 
-Primitives::Primitives() : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {}
+Primitives::Primitives(std::shared_ptr<MemoryPool> weights)
+    : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_), weights_(std::move(weights)) {}
 
 void* Primitives::scratch(std::size_t bytes) {
     if (!scratch_ || scratch_->bytes() < bytes) {
         scratch_.reset();
-        scratch_ = std::make_unique<WeightBuffer>(bytes);
+        scratch_ = std::make_unique<WeightBuffer>(*weights_, bytes);
     }
     return scratch_->data();
 }
@@ -164,7 +165,7 @@ Primitives::Made& Primitives::convolution_primitive(const Conv2dWeight& weight, 
 void Primitives::convolution(const Conv2dWeight& weight, std::int64_t n, std::int64_t h, std::int64_t w,
                              const void* src, void* dst) {
     Made& made = convolution_primitive(weight, n, h, w);
-    if (made.weights != weight.matrix.desc) weight.matrix = repack(weight.matrix, made.weights);
+    if (made.weights != weight.matrix.desc) weight.matrix = repack(weight.matrix, made.weights, *weights_);
     std::unordered_map<int, memory> args;
     args.emplace(DNNL_ARG_SRC, memory(made.src, engine_, writable(src)));
     args.emplace(DNNL_ARG_WEIGHTS, memory(made.weights, engine_, weight.matrix.buffer->data()));

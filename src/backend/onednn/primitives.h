@@ -67,7 +67,8 @@ enum class PostOp { kNone, kSilu, kGelu, kQuickGelu, kRelu, kAdd, kMultiply };
 
 class Primitives {
   public:
-    Primitives();
+    // `weights` lends the memory of weights that are packed again.
+    explicit Primitives(std::shared_ptr<MemoryPool> weights);
 
     // The layout in which weights [out, in] are packed, the same for every number of rows.
     dnnl::memory::desc matmul_weight_layout(std::int64_t in, std::int64_t out, DType dtype) const;
@@ -101,6 +102,7 @@ class Primitives {
 
     dnnl::engine engine_;
     dnnl::stream stream_;
+    std::shared_ptr<MemoryPool> weights_;
     std::map<Key, Made> made_;
     std::unique_ptr<WeightBuffer> scratch_;
 };

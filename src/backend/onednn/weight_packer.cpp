@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
+#include <mutex>
 
 #include "backend/onednn/dnnl_compat.h"
 #include "backend/onednn/kernels.h"
@@ -99,12 +101,54 @@ void scatter_rows(const RowBlock& block, const std::int64_t* row_offsets, const 
     });
 }
 
+// The same for rows that change on their way: a group of them is made whole, in float32, while it is in the
+// second-level cache.
 template <class T>
-void pack_rows(const Offsets& row_offsets, const Offsets& inner, const std::vector<RowBlock>& rows,
-               T* target) {
+void scatter_edited(const RowBlock& block, const std::int64_t* row_offsets, const Offsets& inner, T* target,
+                    MemoryPool& pool) {
+    const auto width = static_cast<std::int64_t>(inner.size());
+    const std::size_t element = dtype_size(block.view.dtype);
+    const std::int64_t groups = (block.count + kRowGroup - 1) / kRowGroup;
+    std::exception_ptr error;
+    std::mutex mutex;
+    parallel_ranges(groups, 1, [&](std::int64_t first_group, std::int64_t last_group) {
+        try {
+            const auto scratch = pool.allocate(static_cast<std::size_t>(kRowGroup * width) * sizeof(float));
+            auto* const rows = static_cast<float*>(scratch->data());
+            T converted[kChunk];
+            for (std::int64_t group = first_group; group < last_group; ++group) {
+                const std::int64_t begin = group * kRowGroup;
+                const std::int64_t count = std::min(kRowGroup, block.count - begin);
+                convert(block.view.data + static_cast<std::size_t>((block.first + begin) * width) * element,
+                        block.view.dtype, rows, count * width);
+                block.view.edit->apply(block.first + begin, count,
+                                       {rows, static_cast<std::size_t>(count * width)});
+                for (std::int64_t column = 0; column < width; column += kChunk) {
+                    const std::int64_t columns = std::min(kChunk, width - column);
+                    for (std::int64_t row = 0; row < count; ++row) {
+                        convert(reinterpret_cast<const std::byte*>(rows + row * width + column), DType::kF32,
+                                converted, columns);
+                        place(converted, inner.data() + column, columns, target + row_offsets[begin + row]);
+                    }
+                }
+            }
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            error = std::current_exception();
+        }
+    });
+    if (error) std::rethrow_exception(error);
+}
+
+template <class T>
+void pack_rows(const Offsets& row_offsets, const Offsets& inner, const std::vector<RowBlock>& rows, T* target,
+               MemoryPool& pool) {
     const std::int64_t* at = row_offsets.data();
     for (const RowBlock& block : rows) {
-        scatter_rows(block, at, inner, target);
+        if (block.view.edit == nullptr)
+            scatter_rows(block, at, inner, target);
+        else
+            scatter_edited(block, at, inner, target, pool);
         at += block.count;
     }
 }
@@ -123,31 +167,31 @@ void move_rows(const Offsets& from_rows, const Offsets& from_inner, const T* fro
 }  // namespace
 
 PackedMatrix pack(const dnnl::memory::desc& desc, const std::vector<RowBlock>& rows, int row_dim,
-                  const std::vector<int>& inner_dims) {
+                  const std::vector<int>& inner_dims, MemoryPool& pool) {
     const Blocking blocking = require_blocking(desc);
     const auto extents = dims_of(desc);
     const Offsets row_offsets =
         dimension_offsets(blocking, row_dim, extents[static_cast<std::size_t>(row_dim)]);
     const Offsets inner = combined_offsets(blocking, inner_dims, extents);
-    PackedMatrix packed{desc, std::make_shared<WeightBuffer>(desc.get_size())};
+    PackedMatrix packed{desc, std::make_shared<WeightBuffer>(pool, desc.get_size())};
     const std::size_t element = is_bf16(desc) ? 2 : 4;
     const auto elements = static_cast<std::int64_t>(row_offsets.size() * inner.size());
     if (elements != padded_elements(desc, element)) std::memset(packed.buffer->data(), 0, desc.get_size());
     if (is_bf16(desc)) {
-        pack_rows(row_offsets, inner, rows, static_cast<bf16_bits*>(packed.buffer->data()));
+        pack_rows(row_offsets, inner, rows, static_cast<bf16_bits*>(packed.buffer->data()), pool);
     } else {
-        pack_rows(row_offsets, inner, rows, static_cast<float*>(packed.buffer->data()));
+        pack_rows(row_offsets, inner, rows, static_cast<float*>(packed.buffer->data()), pool);
     }
     return packed;
 }
 
-PackedMatrix repack(const PackedMatrix& from, const dnnl::memory::desc& to) {
+PackedMatrix repack(const PackedMatrix& from, const dnnl::memory::desc& to, MemoryPool& pool) {
     const Blocking source = require_blocking(from.desc);
     const Blocking target = require_blocking(to);
     const auto extents = dims_of(to);
     std::vector<int> inner_dims;
     for (int dim = 1; dim < static_cast<int>(extents.size()); ++dim) inner_dims.push_back(dim);
-    PackedMatrix packed{to, std::make_shared<WeightBuffer>(to.get_size())};
+    PackedMatrix packed{to, std::make_shared<WeightBuffer>(pool, to.get_size())};
     std::memset(packed.buffer->data(), 0, to.get_size());
     const Offsets from_rows = dimension_offsets(source, 0, extents[0]);
     const Offsets to_rows = dimension_offsets(target, 0, extents[0]);

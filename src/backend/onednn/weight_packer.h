@@ -35,9 +35,9 @@ struct RowBlock {
 // OIHW (row_dim 0). Padding is zero. `desc` is f32 or bf16. Fails with kInternal for layouts that are not
 // blocked.
 PackedMatrix pack(const dnnl::memory::desc& desc, const std::vector<RowBlock>& rows, int row_dim,
-                  const std::vector<int>& inner_dims);
+                  const std::vector<int>& inner_dims, MemoryPool& pool);
 
 // The same values in another layout of the same element type and dimensions.
-PackedMatrix repack(const PackedMatrix& from, const dnnl::memory::desc& to);
+PackedMatrix repack(const PackedMatrix& from, const dnnl::memory::desc& to, MemoryPool& pool);
 
 }  // namespace sdxl::onednn

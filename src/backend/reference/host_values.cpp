@@ -37,6 +37,7 @@ std::vector<float> load_values(const HostView& view) {
                                                    std::string(dtype_name(view.dtype)) + ", not a float");
         }
     }
+    view.finish(values);
     return values;
 }
 
