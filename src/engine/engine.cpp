@@ -215,10 +215,11 @@ class LoopEngine final : public Engine {
     CleanupResult clean_up(const CleanupRequest& request) {
         CleanupResult result;
         const auto before = process_memory().resident_bytes;
-        if (request.unload_models) {
+        adapters_.drop_networks();
+        if (request.unload_models)
             result.unloaded = models_.unload("");
-            adapters_.drop_networks();
-        }
+        else
+            models_.drop_unused();
         backend_->release_cached_memory();
         ::malloc_trim(0);
         result.memory_used_bytes = process_memory().resident_bytes;

@@ -13,6 +13,7 @@
 
 #include "device/host.h"
 #include "engine/additions.h"
+#include "engine/pass.h"
 #include "engine/picture_reader.h"
 #include "engine/picture_writer.h"
 #include "engine/progress_meter.h"
@@ -60,40 +61,6 @@ std::string text_of(double value) {
     const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
     text.resize(static_cast<std::size_t>(end.ptr - text.data()));
     return text;
-}
-
-// One model's share of a request.
-struct Pass {
-    GenerationRequest request;
-    std::filesystem::path path;
-    std::string stamp;
-    DType compute = DType::kF32;
-    std::vector<AdapterUse> loras = {};
-    std::vector<ControlUse> controls = {};
-    std::vector<Reference> references = {};
-    std::vector<Control> at_work = {};  // of `controls`, with this conditioning
-    std::optional<Conditioning> conditioning = std::nullopt;
-};
-
-// The refiner's share goes on where the base model's ends.
-std::vector<Pass> passes_of(const GenerationRequest& request) {
-    std::vector<Pass> passes;
-    passes.push_back({request, {}, {}});
-    if (!request.refiner) return passes;
-    const RefinerRequest& refiner = *request.refiner;
-    if (!refiner.strength && refiner.switch_at >= 1) return passes;
-    Pass second = passes.front();
-    second.request.model = refiner.model;
-    std::erase_if(second.request.scheduler_options,
-                  [](const SchedulerOption& option) { return describes_model(option.name); });
-    if (refiner.strength) {
-        second.request.strength = *refiner.strength;
-    } else {
-        passes.front().request.denoising_end = refiner.switch_at;
-        second.request.denoising_start = refiner.switch_at;
-    }
-    passes.push_back(std::move(second));
-    return passes;
 }
 
 class GenerationTask final : public Task {
@@ -401,7 +368,7 @@ class GenerationTask final : public Task {
         warn(std::string(what) + " were not numbers everywhere in " + std::string(dtype_name(now.compute)) +
              "; from there on the model was run in float32");
         now.compute = DType::kF32;
-        now.conditioning.reset();
+        now.end();
         result_.dtype = dtype_name(DType::kF32);
         expect_load_ = true;
         phase_ = Phase::kEncode;
@@ -411,32 +378,12 @@ class GenerationTask final : public Task {
         tell(Stage::kEncode, 0, 1);
         Pass& now = pass();
         const Timed timed(result_.encode_seconds);
-        now.at_work.clear();
-        read_again_in(model);
-        now.conditioning.emplace(ctx, model, now.request, plan_sampling(now.request, model).guidance(),
-                                 embeddings_);
-        now.conditioning->add_references(ctx, model, now.references);
-        for (const ControlUse& use : now.controls)
-            now.at_work.emplace_back(model, use, request_.width, request_.height);
+        now.begin(ctx, model, parts_.adapters, embeddings_);
         if (!now.conditioning->finite()) return escalate("the encoded prompts");
         result_.prompt_weighting = result_.prompt_weighting || now.conditioning->weighted();
         if (pass_ == 0) result_.embeddings = now.conditioning->used_triggers();
         for (const auto& warning : now.conditioning->warnings()) warn(warning);
         phase_ = group_.empty() ? Phase::kPrepare : Phase::kDenoise;
-    }
-
-    // Where the pass goes on in another element type, so does what was added to its model.
-    void read_again_in(const SdxlModel& model) {
-        Pass& now = pass();
-        std::vector<std::string> told;  // already, by the first reading
-        for (std::size_t i = 0; i < now.controls.size(); ++i)
-            if (now.controls[i].model->compute() != model.compute)
-                now.controls[i].model =
-                    parts_.adapters.read(request_.controls[i], model, *context_.token, told);
-        for (std::size_t i = 0; i < now.references.size(); ++i)
-            if (now.references[i].adapter->encoder()->compute != model.compute)
-                now.references[i].adapter =
-                    parts_.adapters.read(request_.references[i], model, *context_.token, told);
     }
 
     std::uint64_t seed_of(int picture) const { return request_.seed + static_cast<std::uint64_t>(picture); }
@@ -518,8 +465,7 @@ class GenerationTask final : public Task {
         phase_ = Phase::kPrepare;
         if (group_begin_ < request_.batch_size) return;
         group_begin_ = 0;
-        pass().conditioning.reset();
-        pass().at_work.clear();
+        pass().end();
         ++pass_;
         expect_load_ = true;
         phase_ = Phase::kLoad;

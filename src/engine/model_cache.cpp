@@ -100,6 +100,11 @@ ModelCache::Found ModelCache::get(const fs::path& path, DType compute, const std
     return {std::move(model), info, true, stamp};
 }
 
+void ModelCache::drop_unused() {
+    for (const Entry& entry : entries_) entry.model->weights->drop_unused();
+    backend_.release_cached_memory();
+}
+
 // Frees what stands at the same path, and then what was used longest ago until the new one fits.
 void ModelCache::make_room(const fs::path& path, std::uint64_t bytes) {
     const auto drop = [this](std::size_t index) {
@@ -108,6 +113,8 @@ void ModelCache::make_room(const fs::path& path, std::uint64_t bytes) {
     };
     for (std::size_t i = entries_.size(); i-- > 0;)
         if (entries_[i].model->path == path) drop(i);
+    const std::uint64_t free = host_memory().available_bytes;
+    if (free > 0 && bytes + kWorkingBytes > free) drop_unused();
     while (!entries_.empty()) {
         const std::uint64_t available = host_memory().available_bytes;
         if (entries_.size() < kMostModels && (available == 0 || bytes + kWorkingBytes <= available)) return;

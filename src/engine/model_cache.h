@@ -51,6 +51,8 @@ class ModelCache {
     // load_vae_model.
     std::shared_ptr<const VaeModel> get_vae(const std::filesystem::path& path, DType compute,
                                             const CancelToken& cancel, std::vector<std::string>& warnings);
+    // Forgets weights under adapters that are not in use.
+    void drop_unused();
     // By id, file name or path; "" means whatever is there. Returns the ids of what was unloaded.
     std::vector<std::string> unload(const std::string& name);
 

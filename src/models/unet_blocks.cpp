@@ -104,7 +104,7 @@ void UNetMidBlock::project_context(const Context& ctx, const Tensor& context, st
 
 Tensor UNetMidBlock::forward(const Context& ctx, const Tensor& x, const Tensor& time_silu, ContextReader& kv,
                              std::int64_t perturbed) const {
-    const Tensor first = resnet_0_.forward(ctx, x, time_silu);  // [N, h, w, C]
+    Tensor first = resnet_0_.forward(ctx, x, time_silu);  // [N, h, w, C]
     if (!attention_) return first;
     const Tensor attended =
         attention_->forward(ctx, first, kv.take(attention_->depth()), perturbed);  // [N, h, w, C]
