@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "weights/name_signs.h"
+
 namespace sdxl {
 namespace {
 
@@ -130,26 +132,9 @@ std::string flat_path(std::string_view path) {
     return flat;
 }
 
-enum class Where { kStart, kInside, kEnd };
-struct Sign {
-    Where where;
-    std::string_view text;
-    std::string_view meaning;
-};
+using Where = NameSign::Where;
 
-bool bears(std::string_view name, const Sign& sign) {
-    switch (sign.where) {
-        case Where::kStart:
-            return name.starts_with(sign.text);
-        case Where::kInside:
-            return name.find(sign.text) != std::string_view::npos;
-        case Where::kEnd:
-            return name.ends_with(sign.text);
-    }
-    return false;
-}
-
-constexpr Sign kUnsupported[] = {
+constexpr NameSign kUnsupported[] = {
     {Where::kInside, ".oft_", "OFT"},
     {Where::kInside, ".boft_", "BOFT"},
     {Where::kEnd, ".a1.weight", "GLoRA"},
@@ -166,7 +151,7 @@ constexpr Sign kUnsupported[] = {
 };
 
 // The more telling ones stand first.
-constexpr Sign kBases[] = {
+constexpr NameSign kBases[] = {
     {Where::kStart, "lora_prior_", "Stable Cascade"},
     {Where::kInside, "temporal_transformer", "AnimateDiff (a motion LoRA)"},
     {Where::kInside, "motion_modules", "AnimateDiff (a motion LoRA)"},
@@ -229,14 +214,14 @@ std::optional<AdapterName> parse_adapter_name(std::string_view name) {
 
 std::string_view unsupported_adapter(std::string_view name) {
     const auto* sign =
-        std::ranges::find_if(kUnsupported, [&](const Sign& each) { return bears(name, each); });
+        std::ranges::find_if(kUnsupported, [&](const NameSign& each) { return bears(name, each); });
     return sign == std::end(kUnsupported) ? "" : sign->meaning;
 }
 
 std::string_view foreign_base(const FileTensors& tensors) {
-    for (const Sign& sign : kBases)
+    for (const NameSign& sign : kBases)
         if (std::ranges::any_of(tensors, [&](const auto& tensor) { return bears(tensor.first, sign); }))
-            return sign.meaning;
+            return sign.means;
     return "";
 }
 

@@ -3,20 +3,15 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "weights/name_signs.h"
 
 namespace sdxl {
 namespace {
 
-enum class Where { kStart, kInside, kWhole };
-
-struct Sign {
-    Where where;
-    std::string_view text;
-    std::string_view model;
-};
+using Where = NameSign::Where;
 
 // The first sign that any tensor's name bears decides; the more telling ones stand first.
-constexpr Sign kSigns[] = {
+constexpr NameSign kSigns[] = {
     {Where::kInside, "lora_up.", "a LoRA"},
     {Where::kInside, "lora_down.", "a LoRA"},
     {Where::kInside, "lora_A.", "a LoRA"},
@@ -46,7 +41,7 @@ constexpr Sign kSigns[] = {
 };
 
 // Signs of a lone part, which mean nothing where there is a whole model.
-constexpr Sign kParts[] = {
+constexpr NameSign kParts[] = {
     {Where::kWhole, "add_embedding.linear_1.weight", "an SDXL UNet alone"},
     {Where::kWhole, "time_embedding.linear_1.weight", "a Stable Diffusion UNet alone"},
     {Where::kStart, "decoder.conv_in.", "a VAE alone"},
@@ -56,19 +51,7 @@ constexpr Sign kParts[] = {
     {Where::kStart, "conditioner.embedders.", "text encoders alone"},
 };
 
-bool bears(std::string_view name, const Sign& sign) {
-    switch (sign.where) {
-        case Where::kStart:
-            return name.starts_with(sign.text);
-        case Where::kInside:
-            return name.find(sign.text) != std::string_view::npos;
-        case Where::kWhole:
-            return name == sign.text;
-    }
-    return false;
-}
-
-bool any_bears(const FileTensors& tensors, const Sign& sign) {
+bool any_bears(const FileTensors& tensors, const NameSign& sign) {
     return std::ranges::any_of(tensors, [&sign](const auto& item) { return bears(item.first, sign); });
 }
 
@@ -124,13 +107,13 @@ std::string_view model_kind_name(ModelKind kind) {
 
 std::string foreign_model(const FileTensors& tensors) {
     for (const auto& sign : kSigns)
-        if (any_bears(tensors, sign)) return std::string(sign.model);
+        if (any_bears(tensors, sign)) return std::string(sign.means);
     if (any_bears(tensors, {Where::kStart, "model.diffusion_model.", ""})) {
         const bool sized = tensors.contains("model.diffusion_model.label_emb.0.0.weight");
         return sized ? "" : older_unet(tensors);
     }
     for (const auto& part : kParts)
-        if (any_bears(tensors, part)) return std::string(part.model);
+        if (any_bears(tensors, part)) return std::string(part.means);
     return "no model that this worker knows";
 }
 
