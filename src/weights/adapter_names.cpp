@@ -215,7 +215,7 @@ std::optional<AdapterName> parse_adapter_name(std::string_view name) {
 std::string_view unsupported_adapter(std::string_view name) {
     const auto* sign =
         std::ranges::find_if(kUnsupported, [&](const NameSign& each) { return bears(name, each); });
-    return sign == std::end(kUnsupported) ? "" : sign->meaning;
+    return sign == std::end(kUnsupported) ? "" : sign->means;
 }
 
 std::string_view foreign_base(const FileTensors& tensors) {
