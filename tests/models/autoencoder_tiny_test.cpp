@@ -1,6 +1,8 @@
 // The tiny autoencoder against torch (tests/data/tiny/README.md), and VAE files of every form.
 #include "models/autoencoder_tiny.h"
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -72,7 +74,8 @@ fs::path write_diffusers_file(const fs::path& folder) {
 }
 
 TEST(AutoencoderTiny, IsThatOfTorchOnEveryBackend) {
-    const fs::path folder = write_diffusers_file(fs::temp_directory_path() / "sdxl_tiny_vae");
+    const fs::path folder =
+        write_diffusers_file(fs::temp_directory_path() / ("sdxl_tiny_vae_" + std::to_string(::getpid())));
     for (const bool reference : {true, false}) {
         const auto backend = reference ? make_reference_backend() : make_onednn_backend();
         const LoadContext load{*backend, DType::kF32};

@@ -2,6 +2,8 @@
 // implementation in double precision.
 #include "models/ip_adapter.h"
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -104,7 +106,7 @@ UNetConfig micro_unet_config() {
 class IpAdapterTest : public testing::TestWithParam<bool> {
   protected:
     static void SetUpTestSuite() {
-        folder_ = fs::temp_directory_path() / "sdxl_ip_adapter_test";
+        folder_ = fs::temp_directory_path() / ("sdxl_ip_adapter_test_" + std::to_string(::getpid()));
         write_micro_references(folder_);
     }
     static void TearDownTestSuite() { fs::remove_all(folder_); }

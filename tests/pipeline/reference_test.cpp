@@ -1,6 +1,8 @@
 // Reference images on the micro model: what is shown to the UNet, when, and how much it counts.
 #include "pipeline/reference_image.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -56,7 +58,7 @@ class ReferenceTest : public MicroModelTest {
   protected:
     static void SetUpTestSuite() {
         MicroModelTest::SetUpTestSuite();
-        folder_ = fs::temp_directory_path() / "sdxl_reference_test";
+        folder_ = fs::temp_directory_path() / ("sdxl_reference_test_" + std::to_string(::getpid()));
         fs::remove_all(folder_);
         write_micro_references(folder_);
         base_ = load("ip-adapter_micro.safetensors");
