@@ -31,14 +31,20 @@ HostView view_of(const std::vector<float>& values, const Shape& shape) {
 }
 
 TEST_F(WeightValues, ProductsAreAdded) {
-    for (const auto& [m, k, n] : {std::tuple{64, 32, 1280}, {1, 1, 1}, {3, 5, 7}, {65, 4, 33}, {64, 4, 31},
-                                  {200, 300, 100}, {7, 128, 64}}) {
+    for (const auto& [m, k, n] : {std::tuple{64, 32, 1280},
+                                  {1, 1, 1},
+                                  {3, 5, 7},
+                                  {65, 4, 33},
+                                  {64, 4, 31},
+                                  {200, 300, 100},
+                                  {7, 128, 64}}) {
         const auto a = random(m * k), b = random(k * n), before = random(m * n);
         std::vector<float> expected = before, found = before;
         reference_->add_product(expected, a, b, k, 0.75F);
         onednn_->add_product(found, a, b, k, 0.75F);
         for (std::size_t i = 0; i < found.size(); ++i)
-            ASSERT_NEAR(found[i], expected[i], 1e-5 * std::sqrt(k) * 4) << m << " " << k << " " << n << " " << i;
+            ASSERT_NEAR(found[i], expected[i], 1e-5 * std::sqrt(k) * 4)
+                << m << " " << k << " " << n << " " << i;
     }
 }
 
