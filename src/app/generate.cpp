@@ -14,6 +14,7 @@
 #include "app/progress_bar.h"
 #include "core/log.h"
 #include "protocol/message.h"
+#include "request/preprocessors.h"
 
 namespace sdxl {
 namespace {
@@ -47,12 +48,15 @@ void add_additions(const GenerateOptions& wanted, nlohmann::json& data) {
         data["textual_inversions"].push_back({{"model_path", name}, {"token", word}});
     }
     for (const auto& control : wanted.controls) {
-        const auto [name, rest] = split_last(control, '=');
-        const auto [picture, preprocessor] = split_last(rest, ':');
-        data["controlnets"].push_back({{"model_path", name},
-                                       {"type", name},
-                                       {"conditioning_image", path(picture)},
-                                       {"preprocessor", preprocessor}});
+        const auto equals = control.find('=');
+        const std::string name = control.substr(0, equals);
+        const std::string rest = equals == std::string::npos ? "" : control.substr(equals + 1);
+        auto [picture, preprocessor] = split_last(rest, ':');
+        if (!parse_preprocessor(preprocessor)) picture = rest;  // the colon is of the path
+        nlohmann::json item = {{"model_path", name}, {"type", name}};
+        if (!picture.empty()) item["conditioning_image"] = path(picture);
+        if (picture != rest) item["preprocessor"] = preprocessor;
+        data["controlnets"].push_back(std::move(item));
     }
     for (const auto& picture : wanted.references) data["reference_images"].push_back(path(picture));
 }

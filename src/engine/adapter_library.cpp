@@ -33,6 +33,7 @@ std::string names_of(const std::vector<fs::path>& files) {
 
 std::vector<fs::path> named(const std::vector<fs::path>& files, const std::string& part) {
     std::vector<fs::path> found;
+    if (folded(part).empty()) return found;
     for (const auto& file : files)
         if (folded(file.stem().string()).find(folded(part)) != std::string::npos) found.push_back(file);
     return found;
@@ -58,7 +59,10 @@ fs::path AdapterLibrary::path_of(const ControlRequest& control) const {
         const auto files = files_of(FileKind::kControl, models_dir_);
         auto found = named(files, control.type);
         if (found.empty()) found = named(files, "union");
-        if (found.size() == 1) return found.front();
+        if (found.size() == 1) {
+            require_inside(FileKind::kControl, found.front(), found.front().filename(), models_dir_);
+            return found.front();
+        }
         if (found.empty())
             fail(ErrorCode::kNotFound, "there is no ControlNet for the type '" + control.type +
                                            "' in the models folder's controlnet; there: " + names_of(files) +
@@ -76,7 +80,10 @@ fs::path AdapterLibrary::path_of(const ReferenceRequest& reference) const {
         for (const auto& file : files_of(FileKind::kReference, models_dir_))
             if (file.parent_path().filename() != "image_encoder" && file.filename() != "image_encoder")
                 files.push_back(file);
-        if (files.size() == 1) return files.front();
+        if (files.size() == 1) {
+            require_inside(FileKind::kReference, files.front(), files.front().filename(), models_dir_);
+            return files.front();
+        }
         fail(files.empty() ? ErrorCode::kNotFound : ErrorCode::kInvalidRequest,
              "reference images need an IP-Adapter; in the models folder's ip_adapter: " + names_of(files) +
                  "; name one with model_path");
@@ -105,6 +112,7 @@ Adapter AdapterLibrary::read(const LoraRequest& lora) {
         Adapter adapter;
         adapter.file = std::make_shared<const AdapterFile>(AdapterFile::open(path));
         adapter.hash = adapter.file->content_hash();
+        adapter.stamp = ModelCache::stamp_of(path);
         return adapter;
     };
     return at_fault(lora.pointer, [&] {
@@ -160,6 +168,8 @@ std::shared_ptr<const ReferenceAdapter> AdapterLibrary::read(const ReferenceRequ
                                 model.path.string() + std::string(dtype_name(model.compute));
         const auto& kept = get(references_, kMostNetworks, key, make);
         warnings.insert(warnings.end(), kept.warnings.begin(), kept.warnings.end());
+        const fs::path& encoder = kept.value->encoder()->path;
+        if (confine_) require_inside(FileKind::kReference, encoder, encoder.filename(), models_dir_);
         return kept.value;
     });
 }

@@ -26,8 +26,10 @@ namespace sdxl {
 class AdapterLibrary {
   public:
     // The backend must outlive it. `models_dir` and `confine` are those of resolve_file.
-    AdapterLibrary(Backend& backend, std::filesystem::path models_dir, bool confine)
-        : backend_(backend), models_dir_(std::move(models_dir)), confine_(confine) {}
+    AdapterLibrary(Backend& backend, const std::filesystem::path& models_dir, bool confine)
+        : backend_(backend),
+          models_dir_(models_dir.empty() ? models_dir : std::filesystem::absolute(models_dir)),
+          confine_(confine) {}
 
     std::filesystem::path path_of(const LoraRequest& lora) const;
     std::filesystem::path path_of(const EmbeddingRequest& embedding) const;

@@ -67,10 +67,11 @@ void warn_about_blocks(const LoraRequest& lora, const std::string& name, const A
 }  // namespace
 
 std::vector<AdapterUse> read_loras(AdapterLibrary& library, const SdxlModel& model,
-                                   const GenerationRequest& request, std::vector<AdapterReport>& reports,
-                                   const Warn& warn) {
+                                   const GenerationRequest& request, const CancelToken& cancel,
+                                   std::vector<AdapterReport>& reports, const Warn& warn) {
     std::vector<AdapterUse> uses;
     for (const LoraRequest& lora : request.loras) {
+        cancel.check();
         AdapterUse use;
         use.adapter = library.read(lora);
         use.unet = lora.unet_weight;
@@ -119,8 +120,10 @@ void take_defaults_of(const std::vector<AdapterUse>& loras, GenerationRequest& r
 
 std::vector<GivenInversion> read_embeddings(AdapterLibrary& library, const GenerationRequest& request) {
     std::vector<GivenInversion> given;
-    for (const EmbeddingRequest& embedding : request.embeddings)
+    for (const EmbeddingRequest& embedding : request.embeddings) {
         given.push_back({library.read(embedding), embedding.trigger});
+        at_fault(embedding.pointer, [&] { check_inversions(given); });
+    }
     return given;
 }
 
@@ -152,6 +155,13 @@ int union_type(const ControlRequest& control, const ControlModel& model) {
 }
 
 }  // namespace
+
+void check_control_picture(const ControlRequest& control, const EngineConfig& config) {
+    at_fault(control.pointer, [&] {
+        preprocessor_of(control);
+        read_picture(control.image, config);
+    });
+}
 
 Image control_picture(const ControlRequest& control, const GenerationRequest& request,
                       const EngineConfig& config) {

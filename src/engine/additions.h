@@ -22,8 +22,8 @@ using Warn = std::function<void(std::string)>;
 
 // Reads the request's LoRAs, sees that each changes this model, and reports what of it does.
 std::vector<AdapterUse> read_loras(AdapterLibrary& library, const SdxlModel& model,
-                                   const GenerationRequest& request, std::vector<AdapterReport>& reports,
-                                   const Warn& warn);
+                                   const GenerationRequest& request, const CancelToken& cancel,
+                                   std::vector<AdapterReport>& reports, const Warn& warn);
 
 // Where a distilled model's LoRA is among them and the request is silent, what that LoRA needs.
 void take_defaults_of(const std::vector<AdapterUse>& loras, GenerationRequest& request, const Warn& warn);
@@ -34,6 +34,9 @@ std::vector<GivenInversion> read_embeddings(AdapterLibrary& library, const Gener
 // Control pictures as the network is to see them: preprocessed, and of the request's final size.
 Image control_picture(const ControlRequest& control, const GenerationRequest& request,
                       const EngineConfig& config);
+
+// Sees that there is such a picture, and such a preprocessor.
+void check_control_picture(const ControlRequest& control, const EngineConfig& config);
 
 // With their models and pictures, ready for a generation of the request's final size.
 std::vector<ControlUse> read_controls(AdapterLibrary& library, const SdxlModel& model,

@@ -11,6 +11,7 @@
 #include "pipeline/memory_check.h"
 #include "pipeline/tiles.h"
 #include "weights/checkpoint.h"
+#include "weights/ip_adapter_file.h"
 #include "weights/resolve_model.h"
 #include "weights/vae_file.h"
 
@@ -85,11 +86,15 @@ void check_additions(const GenerationRequest& request, const EngineConfig& confi
         for (const auto& item : list) collect(errors, [&] { at_fault(item.pointer, [&] { look(item); }); });
     };
     each(request.loras, [&](const LoraRequest& lora) { AdapterFile::open(adapters.path_of(lora)); });
-    each(request.embeddings,
-         [&](const EmbeddingRequest& embedding) { load_textual_inversion(adapters.path_of(embedding)); });
+    std::vector<GivenInversion> words;
+    each(request.embeddings, [&](const EmbeddingRequest& embedding) {
+        words.push_back({load_textual_inversion(adapters.path_of(embedding)), embedding.trigger});
+        check_inversions(words);
+    });
     each(request.controls, [&](const ControlRequest& control) { open_control(adapters.path_of(control)); });
-    each(request.controls, [&](const ControlRequest& control) { control_picture(control, request, config); });
-    each(request.references, [&](const ReferenceRequest& reference) { adapters.path_of(reference); });
+    each(request.controls, [&](const ControlRequest& control) { check_control_picture(control, config); });
+    each(request.references,
+         [&](const ReferenceRequest& reference) { open_ip_adapter(adapters.path_of(reference)); });
     each(request.references, [&](const ReferenceRequest& reference) {
         for (const ImageSource& image : reference.images) read_picture(image, config);
     });

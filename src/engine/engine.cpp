@@ -76,7 +76,9 @@ class LoopEngine final : public Engine {
           adapters_(*backend_, config.models_dir, config.confine),
           parts_{config, *backend_, models_, adapters_, {}, {}},
           queue_(std::chrono::duration<double>(config.aging_seconds)),
-          loop_([this] { run_loop(); }) {}
+          loop_([this] { run_loop(); }) {
+        models_.set_spare([this] { adapters_.drop_networks(); });  // no job is there yet
+    }
 
     ~LoopEngine() override {
         queue_.close();
@@ -164,6 +166,16 @@ class LoopEngine final : public Engine {
     }
 
     ModelInfo load(const ModelLoadRequest& request, const CancelToken& token, const ProgressSink& progress) {
+        try {
+            return load_all(request, token, progress);
+        } catch (...) {
+            backend_->release_cached_memory();  // what had been packed by then
+            throw;
+        }
+    }
+
+    ModelInfo load_all(const ModelLoadRequest& request, const CancelToken& token,
+                       const ProgressSink& progress) {
         const auto path = models_.path_of(request.model);
         const DType compute = parts_.compute_type(request.precision);
         // The refiner first: the model itself is then the one that was used last.
@@ -200,6 +212,7 @@ class LoopEngine final : public Engine {
     ModelUnloadResult unload(const ModelUnloadRequest& request) {
         ModelUnloadResult result;
         result.models = models_.unload(request.model);
+        if (request.model.empty()) adapters_.drop_networks();
         if (result.models.empty() && !request.model.empty()) {
             const auto loaded = models_.loaded();
             fail(ErrorCode::kNotFound, "no model '" + request.model + "' is loaded" +

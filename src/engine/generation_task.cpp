@@ -219,7 +219,15 @@ class GenerationTask final : public Task {
     // Makes the weights those of this pass: another request may have left its own.
     void adapt(const SdxlModel& model) {
         const Timed timed(result_.adapter_seconds);
-        model.weights->apply(pass().loras, parts_.adapter_budget(), *context_.token);
+        for (const AdapterUse& use : pass().loras)
+            if (use.adapter.stamp != ModelCache::stamp_of(use.adapter.file->path()))
+                fail(ErrorCode::kInvalidModel, "the LoRA " + use.adapter.file->path().string() +
+                                                   " was changed while the picture was made; ask again");
+        // What other models keep is of the same budget.
+        const std::uint64_t all = parts_.models.unused_bytes();
+        const std::uint64_t others = all - std::min(all, model.weights->unused_bytes());
+        const std::uint64_t budget = parts_.adapter_budget();
+        model.weights->apply(pass().loras, budget - std::min(budget, others), *context_.token);
     }
 
     // Without a name the one that was used last, but for refiners.
@@ -272,7 +280,8 @@ class GenerationTask final : public Task {
 
     void read_additions(const SdxlModel& model) {
         const Warn tell_host = [this](std::string text) { warn(std::move(text)); };
-        passes_[0].loras = read_loras(parts_.adapters, model, request_, result_.adapters, tell_host);
+        passes_[0].loras =
+            read_loras(parts_.adapters, model, request_, *context_.token, result_.adapters, tell_host);
         take_defaults_of(passes_[0].loras, request_, tell_host);
         embeddings_ = read_embeddings(parts_.adapters, request_);
         passes_[0].controls = read_controls(parts_.adapters, model, request_, parts_.config, *context_.token,
@@ -299,6 +308,16 @@ class GenerationTask final : public Task {
             decode_peak_bytes(std::min(side, request_.width), std::min(side, request_.height), model.compute),
             available, "decoding a picture of this size");
         if (!request_.vae_tiling) warn("the picture is decoded in tiles: memory does not hold it whole");
+    }
+
+    // By now adapters may have taken what there was.
+    void make_room_to_decode(const SdxlModel& model) {
+        const auto whole = decode_peak_bytes(request_.width, request_.height, model.compute);
+        const auto available = host_memory().available_bytes;
+        if (tiles_ || available == 0 || whole <= available) return;
+        parts_.adapters.drop_networks();
+        parts_.models.drop_unused();
+        plan_decoding(model);
     }
 
     void describe_result(const SdxlModel& model) {
@@ -495,8 +514,10 @@ class GenerationTask final : public Task {
             image.width = request_.width;
             image.height = request_.height;
             result_.images.push_back(std::move(image));
+            parts_.backend.release_cached_memory();
             return;
         }
+        make_room_to_decode(model);
         Image image;
         {
             const Timed timed(result_.decode_seconds);

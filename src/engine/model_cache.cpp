@@ -105,6 +105,12 @@ void ModelCache::drop_unused() {
     backend_.release_cached_memory();
 }
 
+std::uint64_t ModelCache::unused_bytes() const {
+    std::uint64_t sum = 0;
+    for (const Entry& entry : entries_) sum += entry.model->weights->unused_bytes();
+    return sum;
+}
+
 // Frees what stands at the same path, and then what was used longest ago until the new one fits.
 void ModelCache::make_room(const fs::path& path, std::uint64_t bytes) {
     const auto drop = [this](std::size_t index) {
@@ -114,7 +120,10 @@ void ModelCache::make_room(const fs::path& path, std::uint64_t bytes) {
     for (std::size_t i = entries_.size(); i-- > 0;)
         if (entries_[i].model->path == path) drop(i);
     const std::uint64_t free = host_memory().available_bytes;
-    if (free > 0 && bytes + kWorkingBytes > free) drop_unused();
+    if (free > 0 && bytes + kWorkingBytes > free) {
+        if (spare_) spare_();
+        drop_unused();
+    }
     while (!entries_.empty()) {
         const std::uint64_t available = host_memory().available_bytes;
         if (entries_.size() < kMostModels && (available == 0 || bytes + kWorkingBytes <= available)) return;

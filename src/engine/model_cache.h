@@ -53,6 +53,10 @@ class ModelCache {
                                             const CancelToken& cancel, std::vector<std::string>& warnings);
     // Forgets weights under adapters that are not in use.
     void drop_unused();
+    // Bytes of these.
+    std::uint64_t unused_bytes() const;
+    // Called where memory is short, before any model has to go.
+    void set_spare(std::function<void()> spare) { spare_ = std::move(spare); }
     // By id, file name or path; "" means whatever is there. Returns the ids of what was unloaded.
     std::vector<std::string> unload(const std::string& name);
 
@@ -80,6 +84,7 @@ class ModelCache {
     void remember(const std::string& id, const std::filesystem::path& path);
 
     Backend& backend_;
+    std::function<void()> spare_;
     std::filesystem::path models_dir_;
     bool confine_;
     mutable std::mutex mutex_;    // for writing by the loop thread and reading by others

@@ -18,7 +18,9 @@ void Pass::begin(const Context& ctx, const SdxlModel& model, AdapterLibrary& lib
         if (references[i].adapter->encoder()->compute != model.compute)
             references[i].adapter = library.read(request.references[i], model, *ctx.cancel, told);
     conditioning.emplace(ctx, model, request, plan_sampling(request, model).guidance(), embeddings);
-    conditioning->add_references(ctx, model, references);
+    if (!references.empty())
+        at_fault(request.references.front().pointer,
+                 [&] { conditioning->add_references(ctx, model, references); });
     for (const ControlUse& use : controls) at_work.emplace_back(model, use, request.width, request.height);
 }
 

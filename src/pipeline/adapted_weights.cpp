@@ -1,6 +1,8 @@
 #include "pipeline/adapted_weights.h"
 
 #include <algorithm>
+#include <charconv>
+#include <set>
 #include <span>
 
 namespace sdxl {
@@ -24,6 +26,13 @@ double weight_for(const AdapterUse& use, AdapterPart part, std::string_view tens
     return use.unet * factor;
 }
 
+// All digits: weights that differ are different.
+std::string text_of(double value) {
+    std::array<char, 32> text{};
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+    return {text.data(), end};
+}
+
 // The order of adapters does not matter to a person; to the last bit of a sum it does.
 std::vector<AdapterUse> in_order(std::vector<AdapterUse> uses) {
     std::stable_sort(uses.begin(), uses.end(), [](const AdapterUse& a, const AdapterUse& b) {
@@ -37,8 +46,8 @@ std::string signature(const std::vector<AdapterUse>& uses) {
     for (const AdapterUse& use : uses) {
         text += use.adapter.hash;
         for (const double weight : {use.unet, use.text_encoder, use.text_encoder_2})
-            text += " " + std::to_string(weight);
-        for (const auto& [prefix, weight] : use.blocks) text += " " + prefix + "=" + std::to_string(weight);
+            text += " " + text_of(weight);
+        for (const auto& [prefix, weight] : use.blocks) text += " " + prefix + "=" + text_of(weight);
         text += "\n";
     }
     return text;
@@ -55,12 +64,19 @@ WeightMap& AdaptedWeights::weights(AdapterPart part) {
 }
 
 const AdapterMatch& AdaptedWeights::match(const Adapter& adapter) {
-    if (const auto found = matches_.find(adapter.hash); found != matches_.end()) return found->second;
+    if (const auto found = matches_.find(adapter.file.get()); found != matches_.end())
+        return found->second.match;
+    std::array<std::set<std::string>, kAdapterParts> changeable;
+    for (const AdapterPart part : kParts)
+        for (const auto& slot : component(part).slots)
+            changeable[static_cast<std::size_t>(part)].insert(slot->tensors.begin(), slot->tensors.end());
     const bool has_first = !checkpoint_.text_encoder.entries().empty();
     AdapterMatch match =
         match_adapter(*adapter.file, checkpoint_.unet, has_first ? &checkpoint_.text_encoder : nullptr,
-                      checkpoint_.text_encoder_2);
-    return matches_.emplace(adapter.hash, std::move(match)).first->second;
+                      checkpoint_.text_encoder_2, [&](AdapterPart part, const std::string& tensor) {
+                          return changeable[static_cast<std::size_t>(part)].contains(tensor);
+                      });
+    return matches_.emplace(adapter.file.get(), Match{adapter.file, std::move(match)}).first->second.match;
 }
 
 void AdaptedWeights::apply(const std::vector<AdapterUse>& uses, std::uint64_t budget,
@@ -91,6 +107,10 @@ void AdaptedWeights::apply(const std::vector<AdapterUse>& uses, std::uint64_t bu
         }
     }
     current_ = std::move(wanted);
+    std::erase_if(matches_, [&](const auto& match) {
+        return std::none_of(ordered.begin(), ordered.end(),
+                            [&](const AdapterUse& use) { return use.adapter.file.get() == match.first; });
+    });
     if (counts.changed == 0) return;
     counts_ = counts;
     scratch_.clear();
@@ -111,7 +131,7 @@ std::string AdaptedWeights::key_of(AdapterPart part, const WeightSlot& slot,
         const AdapterDeltas& deltas = match(use.adapter).of(part);
         for (const auto& tensor : slot.tensors) {
             const double weight = deltas.contains(tensor) ? weight_for(use, part, tensor) : 0;
-            if (weight != 0) key += use.adapter.hash + "*" + std::to_string(weight) + " " + tensor + "\n";
+            if (weight != 0) key += use.adapter.hash + "*" + text_of(weight) + " " + tensor + "\n";
         }
     }
     return key;

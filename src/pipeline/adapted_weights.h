@@ -32,7 +32,8 @@ namespace sdxl {
 // An adapter's file, read once for all models.
 struct Adapter {
     std::shared_ptr<const AdapterFile> file;
-    std::string hash;  // of its content
+    std::string hash;        // of its content
+    std::string stamp = {};  // of the file when it was read: it is mapped, and must not change
 };
 
 // Weights of parts of the UNet, by the beginning of their tensors' names ("down_blocks.1"): the longest one
@@ -53,7 +54,8 @@ class AdaptedWeights {
     // For the constructors of a component's modules.
     WeightSlots* slots(AdapterPart part) { return &component(part).slots; }
 
-    // Which tensors of this model the adapter changes; kept for as long as the model. Fails as match_adapter.
+    // Which tensors of this model the adapter changes; kept until the next apply() without it. Fails as
+    // match_adapter.
     const AdapterMatch& match(const Adapter& adapter);
 
     // Makes the weights those of the file with these adapters, and no others. At most `budget` bytes of
@@ -105,7 +107,11 @@ class AdaptedWeights {
     Backend& backend_;
     Checkpoint checkpoint_;
     std::array<Component, kAdapterParts> components_;
-    std::map<std::string, AdapterMatch> matches_;  // by content
+    struct Match {
+        std::shared_ptr<const AdapterFile> file;
+        AdapterMatch match;
+    };
+    std::map<const AdapterFile*, Match> matches_;  // with the file whose bytes the deltas are
     UnusedList unused_;                            // the last used first
     std::map<std::pair<const WeightSlot*, std::string>, UnusedList::iterator> unused_by_key_;
     std::uint64_t unused_bytes_ = 0;

@@ -59,6 +59,7 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
                             {"dtype", result.dtype},
                             {"images", std::move(paths)},
                             {"settingsUsed", settings_of(result)}};
+        add_additions(data, result, true);
         if (to.image_data) data["imageData"] = encode_base64(first.encoded);
         return data;
     }
@@ -135,6 +136,7 @@ OrderedJson action_stages(const ReplyTo& to, const StagesResult& result) {
         stages.push_back({{"name", stage.name},
                           {"steps", stage.result.steps},
                           {"generationTimeSeconds", stage.result.total_seconds}});
+        add_additions(stages.back(), stage.result, true);
     }
     data["stages"] = std::move(stages);
     data["generationTimeSeconds"] = seconds;

@@ -7,10 +7,15 @@ bool is_enabled(const Members& members) {
     return !enabled || enabled->value;
 }
 
-std::optional<AdapterItems> find_adapters(const Members& holder, const char* name) {
+std::optional<AdapterItems> find_adapters(const Members& holder, const char* name,
+                                          std::initializer_list<const char*> of_items, Report& report) {
     AdapterItems found{{}, holder.object(name)};
     if (!is_enabled(found.around)) return std::nullopt;
     found.items = found.around.list("models");
+    if (!found.items.empty())
+        for (const char* member : of_items)
+            if (const auto pointer = found.around.pointer_of(member))
+                report.warn(*pointer, "has no effect beside a list: set it in the list's items");
     // Without a list the object is the only item, unless it holds switches alone.
     if (found.items.empty()) {
         found.items = holder.list(name);

@@ -61,7 +61,11 @@ bool alike(const ReferenceRequest& a, const ReferenceRequest& b) {
 
 std::optional<Field<std::vector<ControlRequest>>> read_controls(const Members& holder, const char* name,
                                                                 Report& report) {
-    const auto found = find_adapters(holder, name);
+    const auto found =
+        find_adapters(holder, name,
+                      {"type", "model_path", "conditioning_image", "weight", "guidance_start", "guidance_end",
+                       "guess_mode", "resize_mode", "return_image", "preprocessor"},
+                      report);
     if (!found) return std::nullopt;
     std::vector<ControlRequest> controls;
     for (const Members::Item& item : found->items) controls.push_back(read_control(item.object, report));
@@ -70,7 +74,7 @@ std::optional<Field<std::vector<ControlRequest>>> read_controls(const Members& h
 
 std::optional<Field<std::vector<ReferenceRequest>>> read_references(const Members& holder, const char* name,
                                                                     Report& report) {
-    const auto found = find_adapters(holder, name);
+    const auto found = find_adapters(holder, name, {}, report);
     if (!found) return std::nullopt;
     std::vector<ReferenceRequest> references;
     for (const Members::Item& item : found->items) {

@@ -81,7 +81,7 @@ std::string file_of(const Members::Item& item, const char* what, Report& report)
 
 std::optional<Field<std::vector<LoraRequest>>> read_loras(const Members& holder, const char* name,
                                                           Report& report) {
-    const auto found = find_adapters(holder, name);
+    const auto found = find_adapters(holder, name, {"name", "model_path"}, report);
     if (!found) return std::nullopt;
     const auto common = found->around.number("weight");
     std::vector<LoraRequest> loras;
@@ -106,7 +106,7 @@ std::optional<Field<std::vector<LoraRequest>>> read_loras(const Members& holder,
 
 std::optional<Field<std::vector<EmbeddingRequest>>> read_embeddings(const Members& holder, const char* name,
                                                                     Report& report) {
-    const auto found = find_adapters(holder, name);
+    const auto found = find_adapters(holder, name, {}, report);
     if (!found) return std::nullopt;
     std::vector<EmbeddingRequest> embeddings;
     for (const Members::Item& item : found->items) {

@@ -93,6 +93,11 @@ std::vector<Members::Item> Members::list(std::string_view name) const {
     return items;
 }
 
+std::optional<std::string> Members::pointer_of(std::string_view name) const {
+    if (find(name) == nullptr) return std::nullopt;
+    return sent(name);
+}
+
 bool Members::has_text() const {
     return object_ != nullptr &&
            std::any_of(object_->begin(), object_->end(), [](const Json& value) { return value.is_string(); });

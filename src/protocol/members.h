@@ -42,6 +42,8 @@ class Members {
     // The items of an array; a single text or object counts as one. Items that were left out are not there.
     struct Item;
     std::vector<Item> list(std::string_view name) const;
+    // Where a member stands that is set; absent if it is not.
+    std::optional<std::string> pointer_of(std::string_view name) const;
     // Some member of the object is a text.
     bool has_text() const;
     // The numbers among an object's own members, whatever their names.

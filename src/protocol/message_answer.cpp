@@ -117,6 +117,7 @@ OrderedJson message_stages(const ReplyTo& to, const StagesResult& result) {
              {"image_path",
               stage.result.images.empty() ? OrderedJson(nullptr) : or_null(stage.result.images.front().path)},
              {"total_time", stage.result.total_seconds}});
+        add_additions(stages.back(), stage.result, false);
     }
     data["stages"] = std::move(stages);
     data["processing_metrics"]["total_time"] = seconds;

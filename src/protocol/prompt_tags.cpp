@@ -13,6 +13,7 @@ namespace {
 constexpr double kMostWeight = 4;  // as in the schemas
 
 std::optional<double> to_weight(std::string_view text) {
+    if (text.starts_with('+')) text.remove_prefix(1);
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() ||
@@ -45,7 +46,8 @@ bool set_weights(LoraRequest& lora, const std::vector<std::string_view>& argumen
         const bool text = name == "te" || (name.empty() && place == 0);
         if (!unet && !text) return false;
         if (text) lora.text_encoder_weight = lora.text_encoder_2_weight = *weight;
-        if (unet || (text && !unet_set && name.empty())) lora.unet_weight = *weight;
+        // The UNet follows the text encoders unless it has a weight of its own.
+        if (unet || !unet_set) lora.unet_weight = *weight;
         unet_set = unet_set || unet;
         place += name.empty() ? 1 : 0;
     }

@@ -34,13 +34,22 @@ void check_values(const AdapterFile& file, const AdapterModule& module) {
 // Matches the modules of one part.
 class PartMatcher {
   public:
-    PartMatcher(const AdapterFile& file, AdapterPart part, const WeightMap& component, AdapterMatch& match)
-        : file_(file), component_(component), spellings_(module_spellings(component, part)), match_(match) {}
+    PartMatcher(const AdapterFile& file, AdapterPart part, const WeightMap& component,
+                const Changeable& changeable, AdapterMatch& match)
+        : file_(file),
+          component_(component),
+          changeable_(changeable),
+          spellings_(module_spellings(component, part)),
+          match_(match) {}
 
     void take(const AdapterModule& module) {
         const auto found = spellings_.find(module.path);
         if (found == spellings_.end())
             return leave(module, "the " + component_.component() + " has no such module");
+        for (const char* leaf : {".weight", ".bias"})
+            if (const std::string tensor = found->second + leaf;
+                changeable_ && component_.find(tensor) != nullptr && !changeable_(module.part, tensor))
+                return leave(module, "adapters cannot change this part of the " + component_.component());
         const std::size_t before = match_.of(module.part).size();
         check_values(file_, module);
         if (module.family()) add(module, found->second + ".weight", &AdapterDelta::of_weight);
@@ -74,6 +83,7 @@ class PartMatcher {
 
     const AdapterFile& file_;
     const WeightMap& component_;
+    const Changeable& changeable_;
     std::map<std::string, std::string, std::less<>> spellings_;
     std::map<std::string, std::string> sources_;  // by the tensor that is changed
     AdapterMatch& match_;
@@ -112,7 +122,7 @@ void check_any(const AdapterFile& file, const AdapterMatch& match) {
 }  // namespace
 
 AdapterMatch match_adapter(const AdapterFile& file, const WeightMap& unet, const WeightMap* text_encoder,
-                           const WeightMap& text_encoder_2) {
+                           const WeightMap& text_encoder_2, const Changeable& changeable) {
     check_base(file, unet);
     AdapterMatch match;
     match.unknown = file.unknown();
@@ -121,7 +131,7 @@ AdapterMatch match_adapter(const AdapterFile& file, const WeightMap& unet, const
         const auto part = static_cast<AdapterPart>(i);
         std::optional<PartMatcher> matcher;
         if (components[i] != nullptr && !components[i]->entries().empty())
-            matcher.emplace(file, part, *components[i], match);
+            matcher.emplace(file, part, *components[i], changeable, match);
         for (const AdapterModule& module : file.modules()) {
             if (module.part != part) continue;
             if (matcher)

@@ -32,7 +32,9 @@ struct AdapterMatch {
 // finite. Fails with kInvalidModel if nothing matches, for an adapter of another model (named), a shape that
 // does not fit, a weight that is no finite number, or a tensor that two modules change; the message names
 // file and tensor.
+// A module whose weight is not `changeable` counts as unknown; without a function all are.
+using Changeable = std::function<bool(AdapterPart part, const std::string& tensor)>;
 AdapterMatch match_adapter(const AdapterFile& file, const WeightMap& unet, const WeightMap* text_encoder,
-                           const WeightMap& text_encoder_2);
+                           const WeightMap& text_encoder_2, const Changeable& changeable = {});
 
 }  // namespace sdxl

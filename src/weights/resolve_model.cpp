@@ -100,24 +100,6 @@ std::string hub_id(std::string folder) {
     return dashes == std::string::npos ? folder : folder.replace(dashes, 2, "/");
 }
 
-// `place` itself, and what lies in it, may be a link only to what is in the models folder too.
-void require_inside(const fs::path& place, const std::string& name, const fs::path& models_dir) {
-    std::error_code error;
-    const fs::path root = fs::weakly_canonical(fs::absolute(models_dir), error);
-    const auto inside = [&](const fs::path& path) {
-        const fs::path real = fs::canonical(path, error);
-        return !error && lies_in(real, root);
-    };
-    bool all = inside(place);
-    if (all && fs::is_directory(place, error))
-        for (fs::recursive_directory_iterator at(place, error), end; all && at != end; at.increment(error))
-            all = !at->is_symlink(error) || inside(at->path());
-    if (!all)
-        fail(ErrorCode::kInvalidRequest,
-             "the model " + quoted_name(name) + " leads out of the models folder '" + models_dir.string() +
-                 "'; put the files themselves there, or start the worker with the folder they are in");
-}
-
 std::string lower(std::string text) {
     std::ranges::transform(text, text.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -168,6 +150,26 @@ std::optional<std::string> nearest(const std::string& name, const std::set<std::
 
 }  // namespace
 
+void require_inside(FileKind kind, const fs::path& place, const std::string& name,
+                    const fs::path& models_dir) {
+    std::error_code error;
+    const fs::path root = fs::weakly_canonical(fs::absolute(models_dir), error);
+    const auto inside = [&](const fs::path& path) {
+        const fs::path real = fs::canonical(path, error);
+        return !error && lies_in(real, root);
+    };
+    bool all = inside(place);
+    if (all && fs::is_directory(place, error))
+        for (fs::recursive_directory_iterator at(place, error), end; all && at != end; at.increment(error))
+            all = !at->is_symlink(error) || inside(at->path());
+    // What cannot be looked at may lead anywhere.
+    if (!all || error)
+        fail(ErrorCode::kInvalidRequest,
+             "the " + std::string(kind_of(kind).noun) + " " + quoted_name(name) +
+                 " leads out of the models folder '" + models_dir.string() +
+                 "'; put the files themselves there, or start the worker with the folder they are in");
+}
+
 std::set<std::string> models_in(const fs::path& models_dir) {
     std::set<std::string> names;
     for (const auto& path : entries(models_dir)) {
@@ -191,8 +193,10 @@ std::vector<fs::path> files_of(FileKind kind, const fs::path& models_dir) {
     std::vector<fs::path> files;
     std::error_code ignored;
     for (const std::string_view folder : kind_of(kind).folders)
-        for (fs::recursive_directory_iterator at(models_dir / folder, ignored), end; at != end;
-             at.increment(ignored)) {
+        for (fs::recursive_directory_iterator
+                 at(models_dir / folder, fs::directory_options::skip_permission_denied, ignored),
+             end;
+             at != end; at.increment(ignored)) {
             const bool is_folder = at->is_directory(ignored);
             const bool is_model = is_folder && is_there(at->path() / "config.json");
             if (is_folder && (is_model || at.depth() >= kMostDepth)) at.disable_recursion_pending();
@@ -218,7 +222,7 @@ fs::path resolve_file(FileKind kind, const std::string& name, const fs::path& mo
     }
     for (const auto& place : tried) {
         if (!is_there(place)) continue;
-        require_inside(place, name, models_dir);
+        require_inside(kind, place, name, models_dir);
         return place;
     }
     std::vector<fs::path> below;
@@ -229,14 +233,14 @@ fs::path resolve_file(FileKind kind, const std::string& name, const fs::path& mo
                                              below[0].string() + "' and '" + below[1].string() +
                                              "' among them; give the path of one");
     if (!below.empty()) {
-        require_inside(below[0], name, models_dir);
+        require_inside(kind, below[0], name, models_dir);
         return below[0];
     }
     const bool is_path =
         path.is_absolute() || name.find('/') != std::string::npos || path.extension() == kExtension;
     if (is_path) {
         tried.push_back(path);
-        if (confine && is_there(path)) require_inside(path, name, models_dir);
+        if (confine && is_there(path)) require_inside(kind, path, name, models_dir);
         if (is_there(path)) return path;
     }
     not_found(kind, name, tried, models_dir);

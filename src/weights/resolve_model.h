@@ -30,6 +30,10 @@ enum class FileKind { kModel, kLora, kEmbedding, kControl, kReference };
 std::filesystem::path resolve_file(FileKind kind, const std::string& name,
                                    const std::filesystem::path& models_dir, bool confine = false);
 
+// Fails with kInvalidRequest if `place`, or what lies in it, is a link out of the models folder.
+void require_inside(FileKind kind, const std::filesystem::path& place, const std::string& name,
+                    const std::filesystem::path& models_dir);
+
 // Files and model folders in the folders of a kind.
 std::vector<std::filesystem::path> files_of(FileKind kind, const std::filesystem::path& models_dir);
 

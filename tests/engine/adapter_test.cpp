@@ -83,6 +83,36 @@ TEST_F(EngineAdapterTest, AChangedFileIsNoticed) {
     EXPECT_NE(pixels(first->images[0]), pixels(second->images[0]));
 }
 
+// Two files of the same content: one is overwritten, the other still counts.
+TEST_F(EngineAdapterTest, AFileOverwrittenInPlaceHarmsNoOther) {
+    write_lora("ink.safetensors", lora(1));
+    write_lora("copy.safetensors", lora(1));
+    const auto inked = generate(with({{"ink"}}));
+    ASSERT_TRUE(inked.ok());
+    ASSERT_TRUE(generate(with({{"copy"}})).ok());
+    const auto path = folder_ / "models" / "loras" / "copy.safetensors";
+    fs::resize_file(path, fs::file_size(path) / 2);
+    EXPECT_EQ(generate(with({{"copy"}})).error().code, ErrorCode::kInvalidModel);
+    const auto half = generate(with({{"ink", "", 0.5, 0.5, 0.5}}));
+    ASSERT_TRUE(half.ok()) << half.error().message;
+    EXPECT_NE(pixels(half->images[0]), pixels(inked->images[0]));
+    EXPECT_EQ(pixels(generate(with({{"ink"}}))->images[0]), pixels(inked->images[0]));
+}
+
+TEST_F(EngineAdapterTest, WhatCannotBeChangedIsNotMatched) {
+    PlainTensors embedding;
+    embedding["lora_te1_text_model_embeddings_token_embedding.diff"] = {{1000, 64},
+                                                                        std::vector<float>(64000, 1)};
+    write_lora("tokens.safetensors", embedding);
+    const auto result = generate(with({{"tokens"}}));
+    ASSERT_FALSE(result.ok());
+    EXPECT_NE(result.error().message.find("cannot change"), std::string::npos) << result.error().message;
+    PlainTensors both = lora(1);
+    both.insert(embedding.begin(), embedding.end());
+    write_lora("both.safetensors", both);
+    EXPECT_EQ(generate(with({{"both"}}))->adapters.at(0).unknown, 3U);
+}
+
 TEST_F(EngineAdapterTest, BadFilesAreNamedAndCostNothing) {
     const auto plain = generate(request());
     const auto expect = [&](const std::string& file, ErrorCode code, const std::string& said) {

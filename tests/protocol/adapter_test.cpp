@@ -60,6 +60,9 @@ TEST(Adapters, LoraTags) {
     EXPECT_EQ(tags("<lyco:x:unet=0.3>").loras.at(0).unet_weight, 0.3);
     EXPECT_EQ(tags("<lyco:x:unet=0.3>").loras.at(0).text_encoder_weight, 1);
     EXPECT_EQ(tags("<LORA:x:te=0:unet=-1>").loras.at(0).unet_weight, -1);
+    EXPECT_EQ(tags("<LORA:x:unet=-1:te=0>").loras.at(0).unet_weight, -1);
+    EXPECT_EQ(tags("<lora:x:te=0.5>").loras.at(0).unet_weight, 0.5) << "follows the text encoders";
+    EXPECT_EQ(tags("<lora:x:+0.5>").loras.at(0).unet_weight, 0.5);
     EXPECT_EQ(tags("<lora:x:1><lora:y:1>").loras.size(), 2U);
     // Other brackets are text.
     EXPECT_EQ(tags("a < b <c> <d:e> <").prompt, "a < b <c> <d:e> <");
@@ -126,6 +129,17 @@ TEST(Adapters, WhatIsSwitchedOffIsNotThere) {
         EXPECT_TRUE(request.loras.empty()) << data;
         EXPECT_TRUE(request.controls.empty()) << data;
     }
+}
+
+TEST(Adapters, WhatStandsBesideAListIsSaid) {
+    const Message control = parse_message(inference(
+        R"({"prompt":"p","controlnets":{"models":[{"type":"canny","image":"e.png"}],"weight":0.1}})"));
+    EXPECT_EQ(generation_of(control).controls.at(0).weight, 1);
+    EXPECT_TRUE(warns(control, "/data/controlnets/weight", "no effect"));
+    const Message lora = parse_message(
+        inference(R"({"prompt":"p","loras":{"models":[{"name":"a"}],"name":"b","weight":0.5}})"));
+    EXPECT_EQ(generation_of(lora).loras.at(0).unet_weight, 0.5);
+    EXPECT_TRUE(warns(lora, "/data/loras/name", "no effect"));
 }
 
 TEST(Adapters, WhatIsMissingIsNamed) {

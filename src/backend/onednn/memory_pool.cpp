@@ -77,7 +77,11 @@ std::shared_ptr<Storage> MemoryPool::allocate(std::size_t bytes) {
 
 void MemoryPool::give_back(void* block, std::size_t size) {
     const std::lock_guard lock(mutex_);
-    free_[size].push_back(block);
+    try {
+        free_[size].push_back(block);
+    } catch (const std::bad_alloc&) {
+        std::free(block);
+    }
 }
 
 void MemoryPool::trim() {
