@@ -1,7 +1,6 @@
 #include "engine/additions.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "core/error.h"

@@ -3,7 +3,6 @@
 #include "engine/generation_task.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/number_text.h"
 #include "device/host.h"
 #include "engine/additions.h"
 #include "engine/pass.h"
@@ -55,13 +55,6 @@ class Timed {
     double& sum_;
     Clock::time_point begin_ = Clock::now();
 };
-
-std::string text_of(double value) {
-    std::string text(32, ' ');
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
-    text.resize(static_cast<std::size_t>(end.ptr - text.data()));
-    return text;
-}
 
 class GenerationTask final : public Task {
   public:
@@ -442,7 +435,7 @@ class GenerationTask final : public Task {
         if (pass_ > 0) result_.refiner_steps = first.steps();
         if (pass_ == 0 && first.steps() == 0 && result_.strength.value_or(0) > 0 &&
             request_.denoising_start == 0)
-            warn("a strength of " + text_of(*result_.strength) + " is less than one of " +
+            warn("a strength of " + shortest_text(*result_.strength) + " is less than one of " +
                  std::to_string(plan_sampling(request_, model).steps) +
                  " steps: nothing was redrawn; make more steps");
         if (pass_ > 0 && first.steps() == 0)

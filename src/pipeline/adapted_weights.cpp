@@ -1,9 +1,10 @@
 #include "pipeline/adapted_weights.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <span>
+
+#include "core/number_text.h"
 
 namespace sdxl {
 namespace {
@@ -26,13 +27,6 @@ double weight_for(const AdapterUse& use, AdapterPart part, std::string_view tens
     return use.unet * factor;
 }
 
-// All digits: weights that differ are different.
-std::string text_of(double value) {
-    std::array<char, 32> text{};
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-    return {text.data(), end};
-}
-
 // The order of adapters does not matter to a person; to the last bit of a sum it does.
 std::vector<AdapterUse> in_order(std::vector<AdapterUse> uses) {
     std::stable_sort(uses.begin(), uses.end(), [](const AdapterUse& a, const AdapterUse& b) {
@@ -46,8 +40,8 @@ std::string signature(const std::vector<AdapterUse>& uses) {
     for (const AdapterUse& use : uses) {
         text += use.adapter.hash;
         for (const double weight : {use.unet, use.text_encoder, use.text_encoder_2})
-            text += " " + text_of(weight);
-        for (const auto& [prefix, weight] : use.blocks) text += " " + prefix + "=" + text_of(weight);
+            text += " " + shortest_text(weight);
+        for (const auto& [prefix, weight] : use.blocks) text += " " + prefix + "=" + shortest_text(weight);
         text += "\n";
     }
     return text;
@@ -107,9 +101,12 @@ void AdaptedWeights::apply(const std::vector<AdapterUse>& uses, std::uint64_t bu
         }
     }
     current_ = std::move(wanted);
-    std::erase_if(matches_, [&](const auto& match) {
-        return std::none_of(ordered.begin(), ordered.end(),
-                            [&](const AdapterUse& use) { return use.adapter.file.get() == match.first; });
+    // Each keeps its file open: what is not in use is forgotten where they have become many.
+    constexpr std::size_t kMostMatches = 32;
+    std::erase_if(matches_, [&, many = matches_.size() > kMostMatches](const auto& match) {
+        return many && std::none_of(ordered.begin(), ordered.end(), [&](const AdapterUse& use) {
+                   return use.adapter.file.get() == match.first;
+               });
     });
     if (counts.changed == 0) return;
     counts_ = counts;
@@ -131,7 +128,7 @@ std::string AdaptedWeights::key_of(AdapterPart part, const WeightSlot& slot,
         const AdapterDeltas& deltas = match(use.adapter).of(part);
         for (const auto& tensor : slot.tensors) {
             const double weight = deltas.contains(tensor) ? weight_for(use, part, tensor) : 0;
-            if (weight != 0) key += use.adapter.hash + "*" + text_of(weight) + " " + tensor + "\n";
+            if (weight != 0) key += use.adapter.hash + "*" + shortest_text(weight) + " " + tensor + "\n";
         }
     }
     return key;

@@ -54,8 +54,8 @@ class AdaptedWeights {
     // For the constructors of a component's modules.
     WeightSlots* slots(AdapterPart part) { return &component(part).slots; }
 
-    // Which tensors of this model the adapter changes; kept until the next apply() without it. Fails as
-    // match_adapter.
+    // Which tensors of this model the adapter changes; kept while it is in use and, with a
+    // bound, after that. Fails as match_adapter.
     const AdapterMatch& match(const Adapter& adapter);
 
     // Makes the weights those of the file with these adapters, and no others. At most `budget` bytes of

@@ -342,6 +342,9 @@ TEST_F(AdaptedWeightsTest, BlockWeights) {
     use.blocks = {{"down_blocks", 1}, {"down_blocks.1", 0}, {"mid_block", 0}, {"up_blocks", 0}};
     const auto first_block = run_with(model(), {use});
     EXPECT_GT(relative(first_block, plain), 1e-5) << "down_blocks.0 is left";
+    // A part's name is whole: its beginning is no name.
+    const auto whole = run_with(model(), {{adapter, 1, 0, 0, {}}});
+    EXPECT_EQ(run_with(model(), {{adapter, 1, 0, 0, {{"down_block", 0}, {"down_blocks.1.att", 0}}}}), whole);
     use.blocks[1] = {"down_blocks.10", 0};
     EXPECT_GT(relative(run_with(model(), {use}), first_block), 1e-5) << "down_blocks.1 is not down_blocks.10";
 }
