@@ -15,7 +15,7 @@
 
 #include "backend/onednn/onednn_backend.h"
 #include "core/error.h"
-#include "device/host.h"
+#include "core/host.h"
 #include "pipeline/conditioning.h"
 #include "pipeline/sampling_plan.h"
 

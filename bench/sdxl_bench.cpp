@@ -20,7 +20,7 @@
 #include "backend/onednn/onednn_backend.h"
 #include "core/cancel_token.h"
 #include "core/error.h"
-#include "device/host.h"
+#include "core/host.h"
 #include "ops/ops.h"
 #include "pipeline/generation.h"
 
@@ -59,7 +59,7 @@ class Peak {
             const std::vector<float> values(static_cast<std::size_t>(k * n), 0.5F);
             const HostView view{
                 reinterpret_cast<const std::byte*>(values.data()), DType::kF32, {n, k}, "peak"};
-            const WeightPtr weight = backend_.prepare_linear({{view}, {}}, dtype);
+            const WeightPtr weight = backend_.prepare_linear({{view}, {}}, {dtype});
             const Tensor x =
                 backend_.upload(std::vector<float>(static_cast<std::size_t>(m * k), 0.5F), {m, k}, dtype);
             constexpr int kRuns = 8;

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/device_info.h"
 #include "tensor/host_view.h"
 #include "tensor/tensor.h"
 
@@ -36,6 +37,14 @@ std::string_view activation_name(Activation activation);
 
 // Of any bytes.
 std::uint64_t digest_of(std::span<const std::byte> bytes, std::uint64_t seed = 0);
+
+// How a weight is kept and computed with.
+struct WeightForm {
+    DType compute = DType::kF32;  // of activations
+    // Values in int8, one scale for each output row; activations are quantised as they come. Norms,
+    // embeddings, biases and what is too small to gain stay in `compute`.
+    bool int8 = false;
+};
 
 // A weight in the form that its backend computes with. Only the backend that made it may use it.
 class PreparedWeight {
@@ -79,6 +88,8 @@ class Backend {
 
     virtual std::string_view name() const = 0;
     virtual bool supports(DType compute) const = 0;
+    // Whether weights may be int8 (WeightForm) beside activations of this type.
+    virtual bool supports_int8(DType) const { return false; }
 
     // --- memory
     // -----------------------------------------------------------------------------------------------------
@@ -88,15 +99,18 @@ class Backend {
     // Copies to host memory as float32. REQUIRES: x contiguous.
     virtual std::vector<float> download(const Tensor& x) = 0;
     virtual Tensor cast(const Tensor& x, DType dtype) = 0;
+    // Of the device: what it has, and what can be had of it now (what release_cached_memory() would give back
+    // included). Zeros where the device does not tell.
+    virtual DeviceMemory memory() const { return {}; }
     // Gives memory that is kept for the next op, but not in use, back to the system.
     virtual void release_cached_memory() {}
 
     // --- weights: converted and packed once, at load
     // ----------------------------------------------------------------
-    virtual WeightPtr prepare_linear(const LinearSource& source, DType compute) = 0;
+    virtual WeightPtr prepare_linear(const LinearSource& source, WeightForm form) = 0;
     // For geglu(): one weight [2 * inner, in] whose upper half is the value and lower half the gate.
-    virtual WeightPtr prepare_geglu(const LinearSource& source, DType compute) = 0;
-    virtual WeightPtr prepare_conv2d(const ConvSource& source, DType compute) = 0;
+    virtual WeightPtr prepare_geglu(const LinearSource& source, WeightForm form) = 0;
+    virtual WeightPtr prepare_conv2d(const ConvSource& source, WeightForm form) = 0;
 
     // --- values of weights before they are prepared, in host memory: what adapters change
     // ----------------------------------------------------------------

@@ -5,7 +5,7 @@
 #include <system_error>
 
 #include "core/error.h"
-#include "device/host.h"
+#include "core/host.h"
 #include "engine/model_cache.h"
 
 namespace sdxl {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <system_error>
 
-#include "device/host.h"
+#include "core/host.h"
 #include "engine/additions.h"
 #include "engine/picture_reader.h"
 #include "pipeline/memory_check.h"

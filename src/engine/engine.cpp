@@ -11,7 +11,7 @@
 
 #include "backend/onednn/onednn_backend.h"
 #include "backend/reference/reference_backend.h"
-#include "device/host.h"
+#include "core/host.h"
 #include "engine/checks.h"
 #include "engine/generation_task.h"
 #include "engine/job_queue.h"

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/host.h"
 #include "core/number_text.h"
-#include "device/host.h"
 #include "engine/additions.h"
 #include "engine/pass.h"
 #include "engine/picture_reader.h"

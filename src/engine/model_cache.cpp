@@ -5,7 +5,7 @@
 #include <system_error>
 #include <utility>
 
-#include "device/host.h"
+#include "core/host.h"
 #include "weights/resolve_model.h"
 
 namespace sdxl {

@@ -25,6 +25,9 @@ struct LoadContext {
     Backend& backend;
     DType compute = DType::kF32;
     WeightSlots* slots = nullptr;  // gets every weight that can be exchanged later; null: none can
+    bool int8 = false;             // weights of products in int8, where the backend has that
+
+    WeightForm form() const { return {compute, int8}; }
 };
 
 // For forward().

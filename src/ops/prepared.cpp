@@ -33,7 +33,7 @@ std::int64_t check_stack(std::string_view op, const LinearSource& source) {
 
 LinearWeight prepare_linear(const LoadContext& load, const LinearSource& source) {
     const std::int64_t out = check_stack("prepare_linear", source);
-    return {load.backend.prepare_linear(source, load.compute), source.weights.front().shape[1], out};
+    return {load.backend.prepare_linear(source, load.form()), source.weights.front().shape[1], out};
 }
 
 GegluWeight prepare_geglu(const LoadContext& load, const LinearSource& source) {
@@ -41,7 +41,7 @@ GegluWeight prepare_geglu(const LoadContext& load, const LinearSource& source) {
     if (source.weights.size() != 1 || out % 2 != 0) {
         refuse("prepare_geglu", "one weight [2 * inner, in]", source.weights.front().shape.str());
     }
-    return {load.backend.prepare_geglu(source, load.compute), source.weights.front().shape[1], out / 2};
+    return {load.backend.prepare_geglu(source, load.form()), source.weights.front().shape[1], out / 2};
 }
 
 ConvWeight prepare_conv2d(const LoadContext& load, const ConvSource& source) {
@@ -50,7 +50,7 @@ ConvWeight prepare_conv2d(const LoadContext& load, const ConvSource& source) {
     if (source.bias.data != nullptr && source.bias.shape != Shape{shape[0]}) {
         refuse("prepare_conv2d", "the bias must be [out]", shape.str() + " " + source.bias.shape.str());
     }
-    return {load.backend.prepare_conv2d(source, load.compute),
+    return {load.backend.prepare_conv2d(source, load.form()),
             shape[1],
             shape[0],
             shape[2],

@@ -31,21 +31,21 @@ class Reference : public ::testing::Test {
 
 TEST_F(Reference, LinearIsXTimesTheTranspose) {
     const std::vector<float> w{1, 2, 3, 4, 5, 6}, b{10, 20};
-    const auto weight = backend_->prepare_linear({{view(w, {2, 3})}, {view(b, {2})}}, DType::kF32);
+    const auto weight = backend_->prepare_linear({{view(w, {2, 3})}, {view(b, {2})}}, {});
     expect(backend_->linear(up({1, 0, -1}, {1, 3}), *weight, Activation::kNone, up({100, 200}, {1, 2})),
            {1, 2}, {108, 218});
 }
 
 TEST_F(Reference, GegluIsValueTimesGeluOfTheGate) {
     const std::vector<float> w{3, 1}, b{0, 0};
-    const auto weight = backend_->prepare_geglu({{view(w, {2, 1})}, {view(b, {2})}}, DType::kF32);
+    const auto weight = backend_->prepare_geglu({{view(w, {2, 1})}, {view(b, {2})}}, {});
     expect(backend_->geglu(up({1}, {1, 1}), *weight), {1, 1}, {3 * 0.8413447F});
 }
 
 TEST_F(Reference, ConvolutionCorrelatesAndPads) {
     const std::vector<float> w{1, 2, 3, 4};  // [1, 1, 2, 2]
     const ConvSource source{view(w, {1, 1, 2, 2}), {}, 1, {.top = 0, .left = 0, .bottom = 1, .right = 1}};
-    const auto weight = backend_->prepare_conv2d(source, DType::kF32);
+    const auto weight = backend_->prepare_conv2d(source, {});
     expect(backend_->conv2d(up({1, 10, 100, 1000}, {1, 2, 2, 1}), *weight, Tensor()), {1, 2, 2, 1},
            {1 + 20 + 300 + 4000, 10 + 3000, 100 + 2000, 1000});
 }

@@ -84,9 +84,9 @@ TEST_F(WeightValues, EditsAreMadeWhereWeightsArePrepared) {
                 HostView kernels = view;
                 kernels.shape = {130, 12, 2, 2};
                 return std::vector<std::uint64_t>{
-                    backend->prepare_linear({{view, view}, {}}, compute)->digest(),
-                    backend->prepare_geglu({{view}, {}}, compute)->digest(),
-                    backend->prepare_conv2d({kernels, {}, 1, {}}, compute)->digest()};
+                    backend->prepare_linear({{view, view}, {}}, {compute})->digest(),
+                    backend->prepare_geglu({{view}, {}}, {compute})->digest(),
+                    backend->prepare_conv2d({kernels, {}, 1, {}}, {compute})->digest()};
             };
             HostView edited = view_of(weight, {130, 48});
             edited.edit = &edit;
@@ -104,7 +104,7 @@ TEST_F(WeightValues, AFailingEditIsAnError) {
     const auto weight = random(130 * 48);
     HostView view = view_of(weight, {130, 48});
     view.edit = &edit;
-    EXPECT_THROW(onednn_->prepare_linear({{view}, {}}, DType::kF32), std::bad_alloc);
+    EXPECT_THROW(onednn_->prepare_linear({{view}, {}}, {}), std::bad_alloc);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <random>
 
-#include "device/host.h"
+#include "core/host.h"
 #include "micro_model.h"
 #include "micro_variants.h"
 

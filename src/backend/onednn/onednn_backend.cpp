@@ -112,7 +112,7 @@ class OnednnBackend final : public Backend {
         return result;
     }
 
-    WeightPtr prepare_linear(const LinearSource& source, DType compute) override {
+    WeightPtr prepare_linear(const LinearSource& source, WeightForm form) override {
         return guarded("prepare_linear", [&] {
             auto weight = std::make_shared<LinearWeight>();
             std::vector<RowBlock> rows;
@@ -122,12 +122,12 @@ class OnednnBackend final : public Backend {
                 const auto part = floats_of(view);
                 bias.insert(bias.end(), part.begin(), part.end());
             }
-            weight->product = pack_product(rows, std::move(bias), compute);
+            weight->product = pack_product(rows, std::move(bias), form.compute);
             return WeightPtr(std::move(weight));
         });
     }
 
-    WeightPtr prepare_geglu(const LinearSource& source, DType compute) override {
+    WeightPtr prepare_geglu(const LinearSource& source, WeightForm form) override {
         return guarded("prepare_geglu", [&] {
             const HostView& view = source.weights.front();
             const std::int64_t inner = view.shape[0] / 2;
@@ -138,13 +138,13 @@ class OnednnBackend final : public Backend {
                 value_bias.assign(bias.begin(), bias.begin() + inner);
                 gate_bias.assign(bias.begin() + inner, bias.end());
             }
-            weight->value = pack_product({{view, 0, inner}}, std::move(value_bias), compute);
-            weight->gate = pack_product({{view, inner, inner}}, std::move(gate_bias), compute);
+            weight->value = pack_product({{view, 0, inner}}, std::move(value_bias), form.compute);
+            weight->gate = pack_product({{view, inner, inner}}, std::move(gate_bias), form.compute);
             return WeightPtr(std::move(weight));
         });
     }
 
-    WeightPtr prepare_conv2d(const ConvSource& source, DType compute) override {
+    WeightPtr prepare_conv2d(const ConvSource& source, WeightForm form) override {
         return guarded("prepare_conv2d", [&] {
             auto weight = std::make_shared<Conv2dWeight>();
             const Shape& shape = source.weight.shape;
@@ -154,7 +154,7 @@ class OnednnBackend final : public Backend {
             weight->kernel_w = shape[3];
             weight->stride = source.stride;
             weight->padding = source.padding;
-            weight->dtype = compute;
+            weight->dtype = form.compute;
             if (source.bias.data != nullptr) weight->bias = floats_of(source.bias);
             weight->matrix = pack(primitives_.conv_weight_layout(*weight), {{source.weight, 0, shape[0]}}, 0,
                                   {1, 2, 3}, *weight_pool_);

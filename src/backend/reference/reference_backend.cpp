@@ -48,16 +48,16 @@ class ReferenceBackend final : public Backend {
         return reference::activate(x, Activation::kNone);
     }
 
-    WeightPtr prepare_linear(const LinearSource& source, DType compute) override {
-        require_f32(compute);
+    WeightPtr prepare_linear(const LinearSource& source, WeightForm form) override {
+        require_f32(form.compute);
         return reference::prepare_linear(source);
     }
-    WeightPtr prepare_geglu(const LinearSource& source, DType compute) override {
-        require_f32(compute);
+    WeightPtr prepare_geglu(const LinearSource& source, WeightForm form) override {
+        require_f32(form.compute);
         return reference::prepare_linear(source);
     }
-    WeightPtr prepare_conv2d(const ConvSource& source, DType compute) override {
-        require_f32(compute);
+    WeightPtr prepare_conv2d(const ConvSource& source, WeightForm form) override {
+        require_f32(form.compute);
         return reference::prepare_conv2d(source);
     }
 

@@ -1,4 +1,4 @@
-#include "device/host.h"
+#include "core/host.h"
 
 #include <fstream>
 #include <sstream>
