@@ -21,6 +21,7 @@
 #include "core/cancel_token.h"
 #include "core/error.h"
 #include "core/host.h"
+#include "memory_bench.h"
 #include "ops/ops.h"
 #include "pipeline/generation.h"
 
@@ -221,7 +222,7 @@ void run(const Options& options) {
     const CancelToken token;
     std::shared_ptr<const SdxlModel> model;
     const double load_seconds =
-        seconds_of([&] { model = load_sdxl_model(options.model, *backend, compute, token, nullptr); });
+        seconds_of([&] { model = load_sdxl_model(options.model, *backend, {compute}, token, nullptr); });
     std::uint64_t peak_rss = process_memory().peak_resident_bytes;
     Peak peak(*backend);
     const auto stages = run_stages(options, *backend, *model, peak);
@@ -251,13 +252,23 @@ int main(int argc, char** argv) {
     adapters->add_option("--repeat", of_adapters.repeat, "how often; the best counts")
         ->check(CLI::Range(1, 26));
     adapters->add_option("--json", of_adapters.json, "write the same figures to this file");
+    MemoryBenchOptions of_memory;
+    CLI::App* memory =
+        app.add_subcommand("memory", "What pictures take, planned and measured, and what taking less costs.");
+    memory->add_option("--model", of_memory.model, "checkpoint or diffusers folder")->required();
+    memory->add_option("--sizes", of_memory.sizes, "widths of the pictures, which are square");
+    memory->add_option("--precisions", of_memory.precisions, "of bf16, int8, fp32");
+    memory->add_option("--steps", of_memory.steps, "of each picture")->check(CLI::Range(1, 100));
+    memory->add_option("--json", of_memory.json, "write the same figures to this file");
     app.callback([&] {
-        if (!*adapters && options.model.empty()) throw CLI::RequiredError("--model");
+        if (!*adapters && !*memory && options.model.empty()) throw CLI::RequiredError("--model");
     });
     CLI11_PARSE(app, argc, argv);
     try {
         if (*adapters)
             run_adapter_bench(of_adapters);
+        else if (*memory)
+            run_memory_bench(of_memory);
         else
             run(options);
         return 0;

@@ -16,6 +16,7 @@
 
 #include "image/image.h"
 #include "request/adapters.h"
+#include "request/memory.h"
 #include "request/names.h"
 
 namespace sdxl {
@@ -124,7 +125,7 @@ struct GenerationRequest {
     std::shared_ptr<const Latents> init_latents;
     int init_draws = 0;  // how often noise was drawn for it
 
-    bool vae_tiling = false;  // the VAE works piece by piece, also where memory would hold the whole
+    MemoryWishes memory;
     Precision precision = Precision::kAuto;
 
     ImageFormat format = ImageFormat::kPng;
@@ -215,7 +216,8 @@ struct GenerationResult {
     double encode_seconds = 0;
     double denoise_seconds = 0;
     double decode_seconds = 0;
-    std::uint64_t peak_memory_bytes = 0;  // peak resident memory of the process
+    std::uint64_t peak_memory_bytes = 0;  // of the process (on a device, of its memory) during this request
+    MemoryReport memory;
 };
 
 enum class Stage { kLoad, kEncode, kDenoise, kDecode, kWrite };
