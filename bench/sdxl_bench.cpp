@@ -35,21 +35,27 @@ double seconds_of(const std::function<void()>& work) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Best rate of square-ish matmuls, in GFLOP/s.
+// Best rate of square-ish matmuls, in GFLOP/s; of int8 weights with what quantises the activations.
 class Peak {
   public:
     explicit Peak(Backend& backend) : backend_(backend) {}
 
     void measure() {
-        bf16 = std::max(bf16, best_rate(DType::kBF16));
-        f32 = std::max(f32, best_rate(DType::kF32));
+        bf16 = std::max(bf16, best_rate({DType::kBF16}));
+        f32 = std::max(f32, best_rate({DType::kF32}));
+        if (backend_.supports_int8(DType::kBF16)) int8 = std::max(int8, best_rate({DType::kBF16, true}));
+    }
+    double of(const std::string& precision) const {
+        if (precision == "int8") return int8;
+        return precision == "bf16" ? bf16 : f32;
     }
 
     double bf16 = 0;
     double f32 = 0;
+    double int8 = 0;  // 0: not on this machine
 
   private:
-    double best_rate(DType dtype) {
+    double best_rate(WeightForm form) {
         struct Product {
             std::int64_t m, k, n;
         };
@@ -59,9 +65,9 @@ class Peak {
             const std::vector<float> values(static_cast<std::size_t>(k * n), 0.5F);
             const HostView view{
                 reinterpret_cast<const std::byte*>(values.data()), DType::kF32, {n, k}, "peak"};
-            const WeightPtr weight = backend_.prepare_linear({{view}, {}}, {dtype});
-            const Tensor x =
-                backend_.upload(std::vector<float>(static_cast<std::size_t>(m * k), 0.5F), {m, k}, dtype);
+            const WeightPtr weight = backend_.prepare_linear({{view}, {}}, form);
+            const Tensor x = backend_.upload(std::vector<float>(static_cast<std::size_t>(m * k), 0.5F),
+                                             {m, k}, form.compute);
             constexpr int kRuns = 8;
             for (int run = 0; run < kRuns; ++run) {
                 const double seconds =
@@ -168,9 +174,11 @@ void print_table(const Options& options, const std::vector<StageResult>& stages,
                  double load_seconds, std::uint64_t peak_rss) {
     std::printf("%s, %d cores; %d x %d, guidance, %s\n", processor_name().c_str(), processor_count(),
                 options.size, options.size, options.precision.c_str());
-    std::printf("peak (best matmul): bf16 %.0f GFLOP/s, fp32 %.0f GFLOP/s\n", peak.bf16, peak.f32);
+    std::printf("peak (best matmul): bf16 %.0f GFLOP/s, fp32 %.0f GFLOP/s", peak.bf16, peak.f32);
+    if (peak.int8 > 0) std::printf(", int8 %.0f GOP/s", peak.int8);
+    std::printf("\n");
     std::printf("load: %.1f s\n\n", load_seconds);
-    const double top_rate = options.precision == "bf16" ? peak.bf16 : peak.f32;
+    const double top_rate = peak.of(options.precision);
     std::printf("%-14s %9s %9s %9s %10s %9s %7s %9s\n", "stage", "best s", "median s", "first s", "GFLOP",
                 "GFLOP/s", "/ peak", "RSS GB");
     for (const auto& stage : stages)
@@ -194,13 +202,16 @@ void print_table(const Options& options, const std::vector<StageResult>& stages,
 
 void write_json(const Options& options, const std::vector<StageResult>& stages, const Peak& peak,
                 double load_seconds, std::uint64_t peak_rss) {
-    const double top_rate = options.precision == "bf16" ? peak.bf16 : peak.f32;
-    nlohmann::json json = {
-        {"model", options.model},           {"size", options.size},
-        {"precision", options.precision},   {"device", processor_name()},
-        {"cores", processor_count()},       {"peak_gflops", {{"bf16", peak.bf16}, {"fp32", peak.f32}}},
-        {"load_seconds", load_seconds},     {"peak_rss_bytes", peak_rss},
-        {"stages", nlohmann::json::array()}};
+    const double top_rate = peak.of(options.precision);
+    nlohmann::json json = {{"model", options.model},
+                           {"size", options.size},
+                           {"precision", options.precision},
+                           {"device", processor_name()},
+                           {"cores", processor_count()},
+                           {"peak_gflops", {{"bf16", peak.bf16}, {"fp32", peak.f32}, {"int8", peak.int8}}},
+                           {"load_seconds", load_seconds},
+                           {"peak_rss_bytes", peak_rss},
+                           {"stages", nlohmann::json::array()}};
     for (const auto& stage : stages)
         json["stages"].push_back({{"name", stage.name},
                                   {"seconds", stage.seconds},
@@ -215,19 +226,38 @@ void write_json(const Options& options, const std::vector<StageResult>& stages, 
     if (!file.good()) fail(ErrorCode::kIo, "cannot write " + options.json);
 }
 
-void run(const Options& options) {
-    const DType compute = options.precision == "bf16" ? DType::kBF16 : DType::kF32;
+// Loads the model, times its stages and prints them.
+std::vector<StageResult> run(const Options& options) {
+    const DType compute = options.precision == "fp32" ? DType::kF32 : DType::kBF16;
     const auto backend = make_onednn_backend();
     const CancelToken token;
     std::shared_ptr<const SdxlModel> model;
-    const double load_seconds =
-        seconds_of([&] { model = load_sdxl_model(options.model, *backend, compute, token, nullptr); });
+    const double load_seconds = seconds_of([&] {
+        model =
+            load_sdxl_model(options.model, *backend, compute, token, nullptr, options.precision == "int8");
+    });
     std::uint64_t peak_rss = process_memory().peak_resident_bytes;
     Peak peak(*backend);
-    const auto stages = run_stages(options, *backend, *model, peak);
+    auto stages = run_stages(options, *backend, *model, peak);
     for (const auto& stage : stages) peak_rss = std::max(peak_rss, stage.peak_rss_bytes);
     print_table(options, stages, peak, load_seconds, peak_rss);
     if (!options.json.empty()) write_json(options, stages, peak, load_seconds, peak_rss);
+    return stages;
+}
+
+// int8 weights after bf16 in one process, so that both see the same weather.
+void run_int8(const Options& options) {
+    Options plain = options;
+    plain.precision = "bf16";
+    plain.json.clear();
+    const auto before = run(plain);
+    std::printf("\n");
+    reset_peak_memory();
+    const auto after = run(options);
+    std::printf("\nbf16 / int8, seconds\n");
+    for (std::size_t i = 0; i < after.size(); ++i)
+        std::printf("%-14s %9.3f %9.3f %9.2f\n", after[i].name.c_str(), before[i].seconds, after[i].seconds,
+                    before[i].seconds / after[i].seconds);
 }
 
 }  // namespace
@@ -237,7 +267,8 @@ int main(int argc, char** argv) {
     Options options;
     app.add_option("--model", options.model, "checkpoint or diffusers folder");
     app.add_option("--size", options.size, "picture width and height in pixels")->check(CLI::Range(64, 4096));
-    app.add_option("--precision", options.precision, "bf16 or fp32")->check(CLI::IsMember({"bf16", "fp32"}));
+    app.add_option("--precision", options.precision, "bf16, fp32, or int8 (weights; next to bf16)")
+        ->check(CLI::IsMember({"bf16", "fp32", "int8"}));
     app.add_option("--repeat", options.repeat, "timed runs of each stage after one to warm up")
         ->check(CLI::Range(1, 26));
     app.add_option("--pictures", options.pictures, "How many share a call of the UNet");
@@ -258,6 +289,8 @@ int main(int argc, char** argv) {
     try {
         if (*adapters)
             run_adapter_bench(of_adapters);
+        else if (options.precision == "int8")
+            run_int8(options);
         else
             run(options);
         return 0;

@@ -104,7 +104,7 @@ void watch(Checkpoint& checkpoint, ReadAhead& read_ahead, const CancelToken& can
 void load_text(AdaptedWeights& weights, const LoadContext& load, SdxlModel& model) {
     const Checkpoint& checkpoint = weights.checkpoint();
     const auto loads_into = [&](AdapterPart part) {
-        return LoadContext{load.backend, load.compute, weights.slots(part)};
+        return LoadContext{load.backend, load.compute, weights.slots(part), load.int8};
     };
     if (checkpoint.kind != ModelKind::kRefiner) {
         model.tokenizer = make_tokenizer(checkpoint.tokenizer_dir);
@@ -128,7 +128,7 @@ void load_text(AdaptedWeights& weights, const LoadContext& load, SdxlModel& mode
 
 std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend,
                                                  DType compute, const CancelToken& cancel,
-                                                 const LoadProgress& progress) {
+                                                 const LoadProgress& progress, bool int8) {
     auto weights = std::make_unique<AdaptedWeights>(backend, open_checkpoint(path));
     Checkpoint& checkpoint = weights->checkpoint();
     require_runnable(checkpoint);
@@ -149,9 +149,9 @@ std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& pa
     // Configurations first: a model that does not fit together fails before its weights are read.
     const UNetConfig unet = detect_unet_config(checkpoint.unet);
     if (!checkpoint.configs.unet.empty()) check_against_json(unet, checkpoint.configs.unet);
-    load_text(*weights, load, *model);
+    load_text(*weights, {backend, compute, nullptr, int8}, *model);
     model->unet = std::make_unique<UNet2DConditionModel>(
-        LoadContext{backend, compute, weights->slots(AdapterPart::kUnet)}, checkpoint.unet, unet);
+        LoadContext{backend, compute, weights->slots(AdapterPart::kUnet), int8}, checkpoint.unet, unet);
     // Its authors' setting for the model that takes the guidance scale as an input.
     constexpr double kEmbeddedGuidance = 8;
     if (unet.guidance_dim > 0) model->variant.guidance_scale = kEmbeddedGuidance;

@@ -50,9 +50,10 @@ using LoadProgress = std::function<void(std::uint64_t bytes_done, std::uint64_t 
 // Reads a single-file checkpoint or a diffusers folder and packs its weights for `backend`. Nothing is read
 // before the files were checked. Fails with kNotFound, kInvalidModel, kUnsupported (an SDXL model of a kind
 // that is not run), kCancelled or kDeadlineExceeded; what was loaded by then is freed.
+// With `int8` the weights of the text encoders and the UNet are (WeightForm); the VAE's never.
 std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend,
                                                  DType compute, const CancelToken& cancel,
-                                                 const LoadProgress& progress);
+                                                 const LoadProgress& progress, bool int8 = false);
 
 // What the weights of the model at `path` take in memory. Reads headers only; fails as open_checkpoint does.
 std::uint64_t loaded_bytes(const std::filesystem::path& path, DType compute);
