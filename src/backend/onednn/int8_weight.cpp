@@ -11,11 +11,6 @@
 namespace sdxl::onednn {
 namespace {
 
-// Sums of 255 * 127 over so many inputs fit 32 bits.
-constexpr std::int64_t kMostInputs = 65536;
-constexpr std::int64_t kFewestInputs = 64;
-constexpr std::int64_t kFewestOutputs = 32;
-
 // Rows [first, first + count) of the stack as float32, adapters' changes made.
 void read_rows(const std::vector<RowBlock>& blocks, std::int64_t first, std::int64_t count,
                std::int64_t width, float* to) {
@@ -133,10 +128,6 @@ std::uint64_t Int8Weight::digest() const {
     std::uint64_t digest = digest_of(buffer->span());
     for (const auto* values : {&scale, &bias}) digest = digest_of(std::as_bytes(std::span(*values)), digest);
     return digest;
-}
-
-bool worth_int8(std::int64_t in, std::int64_t out) {
-    return in >= kFewestInputs && in <= kMostInputs && out >= kFewestOutputs;
 }
 
 std::shared_ptr<const Int8Weight> quantize(const std::vector<RowBlock>& rows, const Int8Shape& shape,

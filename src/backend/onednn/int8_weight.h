@@ -46,10 +46,6 @@ struct Int8Weight final : PreparedWeight {
     std::uint64_t digest() const override;
 };
 
-// Whether a product gains from int8. The rule of this backend, in one place: what has few inputs or outputs
-// (a picture's or a latent's channels) is quick as it is, and it is where the network meets the picture.
-bool worth_int8(std::int64_t in, std::int64_t out);
-
 // `rows` stacked are [out, in, kernel_height * kernel_width], or [2 * out, in] for a GEGLU (values, then
 // gates); `bias` has one for each row, or none.
 std::shared_ptr<const Int8Weight> quantize(const std::vector<RowBlock>& rows, const Int8Shape& shape,

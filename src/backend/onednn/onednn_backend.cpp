@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 
+#include "backend/int8_rule.h"
 #include "backend/onednn/attention.h"
 #include "backend/onednn/frequencies.h"
 #include "backend/onednn/int8_product.h"
