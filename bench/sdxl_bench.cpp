@@ -129,6 +129,7 @@ struct Options {
     std::string model;
     std::string json;
     std::string precision = "bf16";
+    std::string stage;  // empty: all
     int size = 512;
     int repeat = 3;
     int pictures = 1;
@@ -149,10 +150,12 @@ std::vector<StageResult> run_stages(const Options& options, Backend& backend, co
     const GenerationRequest request = request_of(options);
     const Context ctx{backend, model.compute, nullptr, nullptr};
     std::vector<StageResult> stages;
-    peak.measure();
-    stages.push_back(run_stage("text_encoding", backend, model.compute, options.repeat,
-                               [&](const Context& c) { Conditioning(c, model, request, true); }));
-    peak.measure();
+    const auto time = [&](const char* name, const StageWork& work) {
+        if (!options.stage.empty() && options.stage != name) return;
+        peak.measure();
+        stages.push_back(run_stage(name, backend, model.compute, options.repeat, work));
+    };
+    time("text_encoding", [&](const Context& c) { Conditioning(c, model, request, true); });
     Conditioning conditioning(ctx, model, request, true);
     std::vector<std::unique_ptr<SdxlGeneration>> pictures;
     std::vector<SdxlGeneration*> together;
@@ -161,11 +164,8 @@ std::vector<StageResult> run_stages(const Options& options, Backend& backend, co
         pictures.back()->prepare(ctx, *model.vae);
         together.push_back(pictures.back().get());
     }
-    stages.push_back(run_stage("unet_step", backend, model.compute, options.repeat,
-                               [&](const Context& c) { step_together(c, model, conditioning, together); }));
-    peak.measure();
-    stages.push_back(run_stage("vae_decode", backend, model.compute, options.repeat,
-                               [&](const Context& c) { model.vae->decode(c, pictures.front()->latents()); }));
+    time("unet_step", [&](const Context& c) { step_together(c, model, conditioning, together); });
+    time("vae_decode", [&](const Context& c) { model.vae->decode(c, pictures.front()->latents()); });
     peak.measure();
     return stages;
 }
@@ -269,6 +269,8 @@ int main(int argc, char** argv) {
     app.add_option("--size", options.size, "picture width and height in pixels")->check(CLI::Range(64, 4096));
     app.add_option("--precision", options.precision, "bf16, fp32, or int8 (weights; next to bf16)")
         ->check(CLI::IsMember({"bf16", "fp32", "int8"}));
+    app.add_option("--stage", options.stage, "only this one")
+        ->check(CLI::IsMember({"text_encoding", "unet_step", "vae_decode"}));
     app.add_option("--repeat", options.repeat, "timed runs of each stage after one to warm up")
         ->check(CLI::Range(1, 26));
     app.add_option("--pictures", options.pictures, "How many share a call of the UNet");
