@@ -6,10 +6,12 @@
 // are counted from shapes: multiplications and additions of products, convolutions and attention.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <functional>
 #include <numeric>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -128,8 +130,9 @@ StageResult run_stage(const std::string& name, Backend& backend, DType compute, 
 struct Options {
     std::string model;
     std::string json;
-    std::string precision = "bf16";
-    std::string stage;  // empty: all
+    std::vector<std::string> precisions = {"bf16"};
+    std::string precision;  // the one of them that runs
+    std::string stage;      // empty: all
     int size = 512;
     int repeat = 3;
     int pictures = 1;
@@ -200,8 +203,8 @@ void print_table(const Options& options, const std::vector<StageResult>& stages,
     }
 }
 
-void write_json(const Options& options, const std::vector<StageResult>& stages, const Peak& peak,
-                double load_seconds, std::uint64_t peak_rss) {
+nlohmann::json json_of(const Options& options, const std::vector<StageResult>& stages, const Peak& peak,
+                       double load_seconds, std::uint64_t peak_rss) {
     const double top_rate = peak.of(options.precision);
     nlohmann::json json = {{"model", options.model},
                            {"size", options.size},
@@ -221,43 +224,84 @@ void write_json(const Options& options, const std::vector<StageResult>& stages, 
                                   {"gflops", stage.gflops()},
                                   {"over_peak", stage.gflops() / top_rate},
                                   {"peak_rss_bytes", stage.peak_rss_bytes}});
-    std::ofstream file(options.json);
-    file << json.dump(2) << "\n";
-    if (!file.good()) fail(ErrorCode::kIo, "cannot write " + options.json);
+    return json;
 }
 
+// What the UNet makes of noise in the middle of the schedule, to compare precisions by.
+std::vector<float> predict(const Context& ctx, const SdxlModel& model, const Options& options) {
+    Conditioning conditioning(ctx, model, request_of(options), true);
+    const Shape shape{2, options.size / 8, options.size / 8, model.unet->config().in_channels};
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal;
+    std::vector<float> noise(static_cast<std::size_t>(shape.numel()));
+    for (float& value : noise) value = normal(random);
+    const std::vector<float> times{500, 500};
+    return ops::download(ctx, model.unet->forward(ctx, ops::upload(ctx, noise, shape), times,
+                                                  conditioning.for_batch(ctx, model, {true, true}, 1)));
+}
+
+double relative_l2(const std::vector<float>& found, const std::vector<float>& expected) {
+    double difference = 0, norm = 0;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const double value = static_cast<double>(expected[i]);
+        difference += std::pow(static_cast<double>(found[i]) - value, 2);
+        norm += value * value;
+    }
+    return std::sqrt(difference / norm);
+}
+
+struct Measured {
+    std::vector<StageResult> stages;
+    std::vector<float> prediction;  // where several precisions are compared
+};
+
 // Loads the model, times its stages and prints them.
-std::vector<StageResult> run(const Options& options) {
+Measured run_precision(const Options& options, nlohmann::json& json) {
     const DType compute = options.precision == "fp32" ? DType::kF32 : DType::kBF16;
     const auto backend = make_onednn_backend();
     const CancelToken token;
     std::shared_ptr<const SdxlModel> model;
+    reset_peak_memory();
     const double load_seconds = seconds_of([&] {
-        model =
-            load_sdxl_model(options.model, *backend, compute, token, nullptr, options.precision == "int8");
+        model = load_sdxl_model(options.model, *backend, compute, token, nullptr,
+                                /*int8=*/options.precision == "int8");
     });
     std::uint64_t peak_rss = process_memory().peak_resident_bytes;
     Peak peak(*backend);
-    auto stages = run_stages(options, *backend, *model, peak);
+    Measured measured{run_stages(options, *backend, *model, peak), {}};
+    const auto& stages = measured.stages;
     for (const auto& stage : stages) peak_rss = std::max(peak_rss, stage.peak_rss_bytes);
     print_table(options, stages, peak, load_seconds, peak_rss);
-    if (!options.json.empty()) write_json(options, stages, peak, load_seconds, peak_rss);
-    return stages;
+    json = json_of(options, stages, peak, load_seconds, peak_rss);
+    if (options.precisions.size() > 1)
+        measured.prediction = predict({*backend, compute, nullptr, nullptr}, *model, options);
+    return measured;
 }
 
-// int8 weights after bf16 in one process, so that both see the same weather.
-void run_int8(const Options& options) {
-    Options plain = options;
-    plain.precision = "bf16";
-    plain.json.clear();
-    const auto before = run(plain);
-    std::printf("\n");
-    reset_peak_memory();
-    const auto after = run(options);
-    std::printf("\nbf16 / int8, seconds\n");
-    for (std::size_t i = 0; i < after.size(); ++i)
-        std::printf("%-14s %9.3f %9.3f %9.2f\n", after[i].name.c_str(), before[i].seconds, after[i].seconds,
-                    before[i].seconds / after[i].seconds);
+// One precision after the other in one process, so that they see the same weather.
+void run(const Options& options) {
+    nlohmann::json json = nlohmann::json::array();
+    std::vector<Measured> results;
+    for (const std::string& precision : options.precisions) {
+        Options one = options;
+        one.precision = precision;
+        if (!results.empty()) std::printf("\n");
+        results.push_back(run_precision(one, json.emplace_back()));
+    }
+    for (std::size_t p = 1; p < results.size(); ++p) {
+        std::printf("\n%-14s %10s %10s %10s\n", "seconds", options.precisions[0].c_str(),
+                    options.precisions[p].c_str(), "ratio");
+        const Measured &first = results[0], &other = results[p];
+        for (std::size_t i = 0; i < other.stages.size(); ++i)
+            std::printf("%-14s %10.3f %10.3f %10.2f\n", other.stages[i].name.c_str(), first.stages[i].seconds,
+                        other.stages[i].seconds, first.stages[i].seconds / other.stages[i].seconds);
+        std::printf("UNet's output on noise: relative L2 from %s %.4f\n", options.precisions[0].c_str(),
+                    relative_l2(other.prediction, first.prediction));
+    }
+    if (options.json.empty()) return;
+    std::ofstream file(options.json);
+    file << (json.size() == 1 ? json[0] : json).dump(2) << "\n";
+    if (!file.good()) fail(ErrorCode::kIo, "cannot write " + options.json);
 }
 
 }  // namespace
@@ -267,7 +311,9 @@ int main(int argc, char** argv) {
     Options options;
     app.add_option("--model", options.model, "checkpoint or diffusers folder");
     app.add_option("--size", options.size, "picture width and height in pixels")->check(CLI::Range(64, 4096));
-    app.add_option("--precision", options.precision, "bf16, fp32, or int8 (weights; next to bf16)")
+    app.add_option("--precision", options.precisions,
+                   "bf16, fp32 or int8 (weights; the rest in bf16); several run one after the other")
+        ->delimiter(',')
         ->check(CLI::IsMember({"bf16", "fp32", "int8"}));
     app.add_option("--stage", options.stage, "only this one")
         ->check(CLI::IsMember({"text_encoding", "unet_step", "vae_decode"}));
@@ -291,8 +337,6 @@ int main(int argc, char** argv) {
     try {
         if (*adapters)
             run_adapter_bench(of_adapters);
-        else if (options.precision == "int8")
-            run_int8(options);
         else
             run(options);
         return 0;

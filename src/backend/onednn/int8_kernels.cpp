@@ -1,7 +1,6 @@
 #include "backend/onednn/int8_kernels.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 

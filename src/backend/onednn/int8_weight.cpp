@@ -36,29 +36,26 @@ void read_rows(const std::vector<RowBlock>& blocks, std::int64_t first, std::int
 class PanelPacker {
   public:
     PanelPacker(Int8Weight& weight, const std::vector<RowBlock>& rows, const std::vector<float>& bias,
-                MemoryPool& pool)
+                MemoryPool& scratch)
         : weight_(weight),
           rows_(rows),
           bias_(bias),
           width_(weight.shape.in * weight.taps),
-          values_(pool.allocate(static_cast<std::size_t>(weight.result_columns() * width_) * sizeof(float))),
+          values_(
+              scratch.allocate(static_cast<std::size_t>(weight.result_columns() * width_) * sizeof(float))),
           quantized_(static_cast<std::size_t>(width_)) {}
 
     void pack(std::int64_t panel) {
         const std::int64_t columns = weight_.result_columns();
         const std::int64_t first = panel * columns;
         const std::int64_t count = std::min(columns, weight_.out - first);
-        std::memset(place(panel, 0), 0,
+        std::memset(weight_.panel(panel, 0), 0,
                     static_cast<std::size_t>(weight_.taps * weight_.quads * kQuad * kPanelColumns));
         pack_rows(panel, 0, first, count);
         if (weight_.shape.geglu) pack_rows(panel, columns, weight_.out + first, count);
     }
 
   private:
-    std::int8_t* place(std::int64_t panel, std::int64_t tap) {
-        return const_cast<std::int8_t*>(weight_.panel(panel, tap));
-    }
-
     void pack_rows(std::int64_t panel, std::int64_t column, std::int64_t first, std::int64_t count) {
         auto* const values = static_cast<float*>(values_->data());
         read_rows(rows_, first, count, width_, values);
@@ -74,13 +71,11 @@ class PanelPacker {
     }
 
     void place_row(std::int64_t panel, std::int64_t column) {
-        std::int8_t* const to = place(panel, 0) + column * kQuad;
+        std::int8_t* const to = weight_.panel(panel, 0) + column * kQuad;
         const std::int8_t* const q = quantized_.data();
-        const std::int64_t whole = weight_.shape.in / kQuad;
-        for (std::int64_t quad = 0; quad < whole; ++quad)
-            std::memcpy(to + quad * kQuad * kPanelColumns, q + quad * kQuad, kQuad);
-        std::memcpy(to + whole * kQuad * kPanelColumns, q + whole * kQuad,
-                    static_cast<std::size_t>(weight_.shape.in - whole * kQuad));
+        for (std::int64_t i = 0; i < weight_.shape.in; i += kQuad)
+            std::memcpy(to + i * kPanelColumns, q + i,
+                        static_cast<std::size_t>(std::min(kQuad, weight_.shape.in - i)));
         std::int64_t total = 0;
         for (std::int64_t i = 0; i < weight_.shape.in; ++i) total += q[i];
         total_of(panel, 0, column) = static_cast<float>(total);
@@ -89,7 +84,7 @@ class PanelPacker {
     // The file has [in, taps], the panel [taps, in].
     void place_kernel(std::int64_t panel, std::int64_t column) {
         for (std::int64_t tap = 0; tap < weight_.taps; ++tap) {
-            std::int8_t* const to = place(panel, tap) + column * kQuad;
+            std::int8_t* const to = weight_.panel(panel, tap) + column * kQuad;
             const std::int8_t* const q = quantized_.data() + tap;
             std::int64_t total = 0;
             for (std::int64_t i = 0; i < weight_.shape.in; ++i) {
@@ -131,7 +126,8 @@ std::uint64_t Int8Weight::digest() const {
 }
 
 std::shared_ptr<const Int8Weight> quantize(const std::vector<RowBlock>& rows, const Int8Shape& shape,
-                                           const std::vector<float>& bias, MemoryPool& pool) {
+                                           const std::vector<float>& bias, MemoryPool& pool,
+                                           MemoryPool& scratch) {
     auto weight = std::make_shared<Int8Weight>();
     weight->shape = shape;
     weight->taps = shape.kernel_height * shape.kernel_width;
@@ -150,7 +146,7 @@ std::shared_ptr<const Int8Weight> quantize(const std::vector<RowBlock>& rows, co
     std::mutex mutex;
     parallel_ranges(weight->panels, 1, [&](std::int64_t begin, std::int64_t end) {
         try {
-            PanelPacker packer(*weight, rows, bias, pool);
+            PanelPacker packer(*weight, rows, bias, scratch);
             for (std::int64_t panel = begin; panel < end; ++panel) packer.pack(panel);
         } catch (...) {
             const std::lock_guard lock(mutex);

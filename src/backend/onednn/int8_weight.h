@@ -38,8 +38,8 @@ struct Int8Weight final : PreparedWeight {
     std::vector<float> bias;               // [panels, 64]
 
     std::int64_t result_columns() const { return shape.geglu ? kPanelColumns / 2 : kPanelColumns; }
-    const std::int8_t* panel(std::int64_t panel, std::int64_t tap) const {
-        return static_cast<const std::int8_t*>(buffer->data()) +
+    std::int8_t* panel(std::int64_t panel, std::int64_t tap) const {
+        return static_cast<std::int8_t*>(buffer->data()) +
                (panel * taps + tap) * quads * kQuad * kPanelColumns;
     }
     std::size_t bytes() const override;
@@ -47,8 +47,10 @@ struct Int8Weight final : PreparedWeight {
 };
 
 // `rows` stacked are [out, in, kernel_height * kernel_width], or [2 * out, in] for a GEGLU (values, then
-// gates); `bias` has one for each row, or none.
+// gates); `bias` has one for each row, or none. The result's memory is from `pool`; `scratch` lends what is
+// needed meanwhile.
 std::shared_ptr<const Int8Weight> quantize(const std::vector<RowBlock>& rows, const Int8Shape& shape,
-                                           const std::vector<float>& bias, MemoryPool& pool);
+                                           const std::vector<float>& bias, MemoryPool& pool,
+                                           MemoryPool& scratch);
 
 }  // namespace sdxl::onednn

@@ -466,7 +466,7 @@ class OnednnBackend final : public Backend {
 
     WeightPtr quantized(const std::vector<RowBlock>& rows, const Int8Shape& shape,
                         const std::vector<float>& bias) {
-        return quantize(rows, shape, bias, *weight_pool_);
+        return quantize(rows, shape, bias, *weight_pool_, *pool_);
     }
 
     MatmulWeight pack_product(const std::vector<RowBlock>& rows, std::vector<float> bias, DType compute) {
