@@ -237,7 +237,7 @@ std::vector<float> predict(const Context& ctx, const SdxlModel& model, const Opt
     for (float& value : noise) value = normal(random);
     const std::vector<float> times{500, 500};
     return ops::download(ctx, model.unet->forward(ctx, ops::upload(ctx, noise, shape), times,
-                                                  conditioning.for_batch(ctx, model, {true, true}, 1)));
+                                                  conditioning.for_batch(ctx, model, {true, false}, 1)));
 }
 
 double relative_l2(const std::vector<float>& found, const std::vector<float>& expected) {
