@@ -19,7 +19,12 @@ void* allocate_block(std::size_t bytes) {
     void* block = std::aligned_alloc(alignment, round_up(bytes, alignment));
     if (block == nullptr) throw std::bad_alloc();
 #ifdef __linux__
-    if (huge) madvise(block, round_up(bytes, alignment), MADV_HUGEPAGE);
+    if (huge) {
+        // The last page, which it does not fill, stays an ordinary one: int8 weights would waste a tenth.
+        const std::size_t whole = bytes / kHugePage * kHugePage;
+        madvise(block, whole, MADV_HUGEPAGE);
+        if (whole < bytes) madvise(static_cast<std::byte*>(block) + whole, kHugePage, MADV_NOHUGEPAGE);
+    }
 #endif
     return block;
 }

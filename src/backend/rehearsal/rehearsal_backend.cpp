@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backend/block_size.h"
+#include "backend/int8_rule.h"
 
 namespace sdxl {
 namespace {
@@ -101,9 +102,11 @@ class Imagined final : public RehearsalBackend {
 
     WeightPtr prepare_linear(const LinearSource& source, WeightForm form) override {
         auto weight = std::make_shared<ImaginedWeight>();
+        for (const HostView& view : source.weights) weight->out += view.shape[0];
+        const Shape& first = source.weights.front().shape;
+        form.int8 = form.int8 && worth_int8(first[1], weight->out);
         weight->form = form;
         for (const HostView& view : source.weights) {
-            weight->out += view.shape[0];
             weight->size += weight_bytes(view.shape.numel(), view.shape[0], form);
         }
         return weight;
@@ -111,6 +114,7 @@ class Imagined final : public RehearsalBackend {
     WeightPtr prepare_geglu(const LinearSource& source, WeightForm form) override {
         auto weight = std::make_shared<ImaginedWeight>();
         const Shape& shape = source.weights.front().shape;
+        form.int8 = form.int8 && worth_int8(shape[1], shape[0] / 2);
         weight->form = form;
         weight->out = shape[0] / 2;
         weight->size = weight_bytes(shape.numel(), shape[0], form);
@@ -119,6 +123,7 @@ class Imagined final : public RehearsalBackend {
     WeightPtr prepare_conv2d(const ConvSource& source, WeightForm form) override {
         auto weight = std::make_shared<ImaginedWeight>();
         const Shape& shape = source.weight.shape;
+        form.int8 = form.int8 && worth_int8(shape[1], shape[0]);
         weight->form = form;
         weight->out = shape[0];
         weight->kernel_h = shape[2];
@@ -140,9 +145,10 @@ class Imagined final : public RehearsalBackend {
     }
     Tensor geglu(const Tensor& x, const PreparedWeight& weight) override {
         const auto& halves = static_cast<const ImaginedWeight&>(weight);
-        const Tensor quantised = quantise(x, halves);
-        const Tensor gate = empty(with_last(x.shape(), halves.out), x.dtype());
-        return empty(gate.shape(), x.dtype());
+        const Shape result = with_last(x.shape(), halves.out);
+        // The int8 product multiplies both halves while it has them.
+        const Tensor beside = halves.form.int8 ? quantise(x, halves) : empty(result, x.dtype());
+        return empty(result, x.dtype());
     }
     Tensor conv2d(const Tensor& x, const PreparedWeight& weight, const Tensor&) override {
         const auto& conv = static_cast<const ImaginedWeight&>(weight);
