@@ -1,9 +1,27 @@
 #include "backends_under_test.h"
 
 #include "backend/onednn/onednn_backend.h"
+#include "backend/plugin_loader.h"
 #include "backend/reference/reference_backend.h"
 
 namespace sdxl {
+namespace {
+
+#ifdef SDXL_TEST_TORCH
+std::unique_ptr<Backend> make_torch_backend() {
+    return load_plugin().open("cpu");
+}
+#endif
+
+}  // namespace
+
+#ifdef SDXL_TEST_TORCH
+std::unique_ptr<Backend> make_heap_device_backend() {
+    BackendPlugin& plugin = load_plugin();
+    plugin.load_device_library(SDXL_TEST_DEVICE_LIBRARY);
+    return plugin.open("privateuseone:0");
+}
+#endif
 
 const std::vector<BackendCase>& backends_under_test() {
     // bfloat16: inputs are rounded before both sides compute, so what is left is one rounding of the result
@@ -12,6 +30,11 @@ const std::vector<BackendCase>& backends_under_test() {
         {"ReferenceF32", make_reference_backend, DType::kF32, 1e-6},
         {"OnednnF32", make_onednn_backend, DType::kF32, 1e-5},
         {"OnednnBF16", make_onednn_backend, DType::kBF16, 6e-3},
+#ifdef SDXL_TEST_TORCH
+        {"TorchF32", make_torch_backend, DType::kF32, 1e-5},
+        {"TorchBF16", make_torch_backend, DType::kBF16, 6e-3},
+        {"TorchPrivateUse1F32", make_heap_device_backend, DType::kF32, 1e-5},
+#endif
     };
     return cases;
 }

@@ -1,5 +1,5 @@
 // The backends that are held against the reference, and how close they must come. A new one is a line in the
-// .cpp.
+// .cpp. Those of libtorch are there where SDXL_TEST_TORCH is defined: it was built.
 #pragma once
 
 #include <memory>
@@ -18,5 +18,10 @@ struct BackendCase {
 };
 
 const std::vector<BackendCase>& backends_under_test();
+
+#ifdef SDXL_TEST_TORCH
+// The torch backend on the test's own device (tests/backend/privateuse1).
+std::unique_ptr<Backend> make_heap_device_backend();
+#endif
 
 }  // namespace sdxl
