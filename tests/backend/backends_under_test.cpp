@@ -1,8 +1,11 @@
 #include "backends_under_test.h"
 
+#include <dlfcn.h>
+
 #include "backend/onednn/onednn_backend.h"
 #include "backend/plugin_loader.h"
 #include "backend/reference/reference_backend.h"
+#include "core/error.h"
 
 namespace sdxl {
 namespace {
@@ -10,6 +13,14 @@ namespace {
 #ifdef SDXL_TEST_TORCH
 std::unique_ptr<Backend> make_torch_backend() {
     return load_plugin().open("cpu");
+}
+
+template <class Function>
+Function device_function(const char* name) {
+    void* library = ::dlopen(SDXL_TEST_DEVICE_LIBRARY, RTLD_NOW | RTLD_NOLOAD);
+    void* address = library != nullptr ? ::dlsym(library, name) : nullptr;
+    if (address == nullptr) fail(ErrorCode::kInternal, "the test's device library is not loaded");
+    return reinterpret_cast<Function>(address);
 }
 #endif
 
@@ -20,6 +31,14 @@ std::unique_ptr<Backend> make_heap_device_backend() {
     BackendPlugin& plugin = load_plugin();
     plugin.load_device_library(SDXL_TEST_DEVICE_LIBRARY);
     return plugin.open("privateuseone:0");
+}
+
+HeapDeviceCounts heap_device_memory() {
+    return device_function<decltype(&heap_device_counts)>("heap_device_counts")(0);
+}
+
+void limit_heap_device(std::uint64_t bytes) {
+    device_function<decltype(&heap_device_limit)>("heap_device_limit")(0, bytes);
 }
 #endif
 

@@ -25,7 +25,8 @@ Error error_of(const Call& call) {
 }
 
 void expect_words(const std::string& text, const std::set<std::string>& words) {
-    for (const std::string& word : words) EXPECT_NE(text.find(word), std::string::npos) << word << ": " << text;
+    for (const std::string& word : words)
+        EXPECT_NE(text.find(word), std::string::npos) << word << ": " << text;
 }
 
 TEST(PluginLoader, SaysWhereItLooked) {
@@ -99,7 +100,11 @@ TEST(TorchPlugin, ListsTheDevicesOfALibrary) {
     const auto backend = make_heap_device_backend();
     BackendPlugin& plugin = load_plugin();
     plugin.load_device_library(SDXL_TEST_DEVICE_LIBRARY);  // again: no matter
-    const DeviceInfo info = plugin.devices().back();
+    const auto devices = plugin.devices();
+    ASSERT_GE(devices.size(), 3U);
+    EXPECT_EQ(devices.back().id, "privateuseone:1");
+    EXPECT_EQ(devices.back().name, "Heap: second");
+    const DeviceInfo& info = devices[devices.size() - 2];
     EXPECT_EQ(info.id, "privateuseone:0");
     EXPECT_EQ(info.type, "privateuseone");
     EXPECT_EQ(info.name, "Heap: first");
@@ -109,10 +114,42 @@ TEST(TorchPlugin, ListsTheDevicesOfALibrary) {
     const std::uint64_t before = backend->memory().available_bytes;
     const Tensor x = backend->empty({1, 64, 64, 16}, DType::kF32);
     EXPECT_EQ(before - backend->memory().available_bytes, x.bytes());
-    const Error second =
+    const auto second = plugin.open("privateuseone:1");
+    const std::uint64_t free = second->memory().available_bytes;
+    const Tensor y = second->upload(std::vector<float>(100, 1.F), {10, 10}, DType::kF32);
+    EXPECT_EQ(free - second->memory().available_bytes, y.bytes());
+    const Tensor sum = second->add(y, y);
+    EXPECT_EQ(free - second->memory().available_bytes, 2 * y.bytes());
+    EXPECT_EQ(before - backend->memory().available_bytes, x.bytes());
+    const Error another =
         error_of([&] { plugin.load_device_library(SDXL_TEST_PLUGINS "/plugin_no_entry.so"); });
-    EXPECT_EQ(second.code, ErrorCode::kUnsupported);
-    expect_words(second.message, {"another worker"});
+    EXPECT_EQ(another.code, ErrorCode::kUnsupported);
+    expect_words(another.message, {"another worker"});
+}
+
+// Slices keep the scores within the bound, and what runs over the device's memory says so.
+TEST(TorchPlugin, AttentionKeepsToItsBound) {
+    const auto backend = make_heap_device_backend();
+    const HeapDeviceCounts before = heap_device_memory();
+    const std::vector<float> values(256 * 64, 0.5F);
+    const Tensor x = backend->upload(values, {1, 256, 64}, DType::kF32);
+    constexpr std::uint64_t kAllScores = 256 * 256 * sizeof(float);
+    const auto peak = [&](std::uint64_t bound) {
+        backend->limit_attention(bound);
+        limit_heap_device(std::uint64_t{1} << 30);
+        backend->attention(x, x, x, 1, false);
+        return heap_device_memory().peak_bytes - heap_device_memory().bytes;
+    };
+    const std::uint64_t whole = peak(0), sliced = peak(kAllScores / 16);
+    EXPECT_GT(whole, kAllScores);
+    EXPECT_LT(sliced + kAllScores, whole);
+    limit_heap_device(heap_device_memory().bytes + kAllScores);
+    backend->limit_attention(0);
+    const Error error = error_of([&] { backend->attention(x, x, x, 1, false); });
+    EXPECT_EQ(error.code, ErrorCode::kOutOfMemory);
+    expect_words(error.message, {"privateuseone:0", "attention", std::to_string(kAllScores)});
+    EXPECT_EQ(heap_device_memory().bytes, before.bytes + x.bytes());
+    limit_heap_device(std::uint64_t{1} << 30);
 }
 
 TEST(TorchPlugin, HandsNoTensorsToOthers) {

@@ -33,9 +33,10 @@ constexpr std::array<Command, 4> kCommands = {{
 }};
 
 int usage() {
-    std::fprintf(stderr,
-                 "usage: sdxl-golden {modules DIR [--backend NAME] | schedulers FILE | rng FILE | tokenizer FILE "
-                 "[--vocabulary DIR]}\n");
+    std::fprintf(
+        stderr,
+        "usage: sdxl-golden {modules DIR [--backend NAME] | schedulers FILE | rng FILE | tokenizer FILE "
+        "[--vocabulary DIR]}\n");
     return kUnusable;
 }
 

@@ -1,6 +1,6 @@
 // sdxl-golden modules DIR [--backend NAME]: the networks against golden values, for both file layouts and
-// every element type of the backends: `reference`, `onednn` (without NAME: both), `torch` (loaded as the worker
-// loads it), or `torch:DEVICE`.
+// every element type of the backends: `reference`, `onednn` (without NAME: both), `torch` (loaded as the
+// worker loads it), or `torch:DEVICE`.
 //
 // DIR holds micro/ (a diffusers folder), micro.safetensors (the same model as a single file) and
 // micro-expected.safetensors (inputs and outputs made with diffusers). One line per case; returns 0 only if

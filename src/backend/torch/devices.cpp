@@ -70,8 +70,7 @@ void Devices::load_library(const std::string& path) {
         fail(ErrorCode::kUnsupported, "cannot load the device library " + path + ": " + library_ +
                                           " is loaded, and PyTorch has room for one. Start another worker");
     }
-    if (!std::filesystem::exists(path))
-        fail(ErrorCode::kNotFound, "no device library " + path);
+    if (!std::filesystem::exists(path)) fail(ErrorCode::kNotFound, "no device library " + path);
     void* library = ::dlopen(whole.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
         const char* why = ::dlerror();
@@ -79,9 +78,10 @@ void Devices::load_library(const std::string& path) {
                                           std::string(TORCH_VERSION) + ": " + (why != nullptr ? why : "?"));
     }
     if (count_of(c10::DeviceType::PrivateUse1) == 0) {
-        fail(ErrorCode::kUnsupported,
-             "the device library " + path + " brings no device: it registered none under PyTorch's type "
-             "PrivateUse1 with libtorch " + TORCH_VERSION + ", or the machine has none for it");
+        fail(ErrorCode::kUnsupported, "the device library " + path +
+                                          " brings no device: it registered none under PyTorch's type "
+                                          "PrivateUse1 with libtorch " +
+                                          TORCH_VERSION + ", or the machine has none for it");
     }
     library_ = whole;
     name_function_ = reinterpret_cast<NameFunction>(::dlsym(library, kNameSymbol));
@@ -90,8 +90,8 @@ void Devices::load_library(const std::string& path) {
 
 std::vector<c10::Device> Devices::all() const {
     std::vector<c10::Device> devices{c10::kCPU};
-    for (const auto type : {c10::DeviceType::CUDA, c10::DeviceType::MPS, c10::DeviceType::XPU,
-                            c10::DeviceType::PrivateUse1})
+    for (const auto type :
+         {c10::DeviceType::CUDA, c10::DeviceType::MPS, c10::DeviceType::XPU, c10::DeviceType::PrivateUse1})
         for (int index = 0; index < count_of(type); ++index)
             devices.emplace_back(type, static_cast<c10::DeviceIndex>(index));
     return devices;

@@ -24,15 +24,16 @@ bool tells_of_memory(const std::string& message) {
     std::string lower = message;
     std::ranges::transform(lower, lower.begin(),
                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return std::ranges::any_of(kWords,
-                               [&](std::string_view words) { return lower.find(words) != std::string::npos; });
+    return std::ranges::any_of(
+        kWords, [&](std::string_view words) { return lower.find(words) != std::string::npos; });
 }
 
 [[noreturn]] void fail_in(ErrorCode code, const char* op, const c10::Device& device,
                           const std::string& message) {
     if (code == ErrorCode::kOutOfMemory) {
         fail(code, device.str() + " has not the memory that " + op +
-                       " needs: ask for a smaller picture or free memory on it (" + first_line(message) + ")");
+                       " needs: ask for a smaller picture or free memory on it (" + first_line(message) +
+                       ")");
     }
     fail(code, std::string("libtorch failed in ") + op + " on " + device.str() + ": " + first_line(message));
 }

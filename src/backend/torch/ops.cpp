@@ -14,7 +14,6 @@
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
-#include <ATen/ops/var_mean.h>
 #include <torch/version.h>
 #if TORCH_VERSION_MAJOR >= 2
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -48,8 +47,8 @@ bool has_fused_attention(const at::Device& device) {
 
 // Adds -infinity where query first + i must not see key j.
 void hide_later_keys(at::Tensor& scores, std::int64_t first) {
-    const at::Tensor later = at::ones({scores.size(1), scores.size(2)}, scores.options().dtype(at::kBool))
-                                 .triu(first + 1);
+    const at::Tensor later =
+        at::ones({scores.size(1), scores.size(2)}, scores.options().dtype(at::kBool)).triu(first + 1);
     scores.masked_fill_(later, -std::numeric_limits<float>::infinity());
 }
 
@@ -90,23 +89,33 @@ at::Tensor as_rows(const at::Tensor& x) {
     return x.view({x.size(0), -1, x.size(-1)});
 }
 
-// rows float32 [N, L, C]
-Moments moments_of(const at::Tensor& rows, int groups) {
-    const std::int64_t width = rows.size(2) / groups;
-    const auto [variance, mean] =
-        at::var_mean(rows.view({rows.size(0), rows.size(1), groups, width}), at::IntArrayRef{1, 3},
-                     /*unbiased=*/false, /*keepdim=*/false);
-    return {mean, variance};
+// [N, groups] -> [N, 1, C]
+at::Tensor over_channels(const at::Tensor& x, std::int64_t channels) {
+    return x.unsqueeze(2).expand({-1, -1, channels / x.size(1)}).reshape({x.size(0), 1, channels});
 }
 
-// rows float32 [N, L, C]
-at::Tensor normalised(const at::Tensor& rows, const at::Tensor& gamma, const at::Tensor& beta,
-                      const Moments& moments, float eps, bool silu) {
-    const std::int64_t batch = rows.size(0), channels = rows.size(2), groups = moments.mean.size(1);
-    const at::Tensor scale = at::rsqrt(moments.variance + eps).unsqueeze(2) *
-                             gamma.view({groups, channels / groups});              // [N, groups, width]
-    const at::Tensor bias = beta.view({groups, channels / groups}) - moments.mean.unsqueeze(2) * scale;
-    at::Tensor result = at::addcmul(bias.view({batch, 1, channels}), rows, scale.view({batch, 1, channels}));
+// The means of each group of rows float32 [N, L, C], [N, groups]: down the columns first, which is many times
+// as fast as libtorch's reduction over both axes.
+at::Tensor group_means(const at::Tensor& rows, int groups) {
+    return rows.mean(1).view({rows.size(0), groups, -1}).mean(2);
+}
+
+// Rows without their groups' means, and the moments. In two passes: the variance does not drown in the mean.
+struct Centred {
+    at::Tensor rows;  // float32 [N, L, C]
+    Moments moments;
+};
+Centred centre(const at::Tensor& rows, int groups) {
+    const at::Tensor mean = group_means(rows, groups);
+    const at::Tensor centred = rows - over_channels(mean, rows.size(2));
+    return {centred, {mean, group_means(centred.square(), groups)}};
+}
+
+// centred float32 [N, L, C], variance [N, groups]
+at::Tensor scaled(const at::Tensor& centred, const at::Tensor& gamma, const at::Tensor& beta,
+                  const at::Tensor& variance, float eps, bool silu) {
+    const at::Tensor scale = over_channels(at::rsqrt(variance + eps), centred.size(2)) * gamma;  // [N, 1, C]
+    at::Tensor result = at::addcmul(beta, centred, scale);
     return silu ? at::silu_(result) : result;
 }
 
@@ -141,20 +150,21 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 }
 
 Moments group_moments(const at::Tensor& x, int groups) {
-    return moments_of(as_rows(x).to(at::kFloat), groups);
+    return centre(as_rows(x).to(at::kFloat), groups).moments;
 }
 
 at::Tensor group_norm_by(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
                          const Moments& moments, float eps, bool silu) {
-    const at::Tensor rows = as_rows(x).to(at::kFloat);
-    return normalised(rows, gamma, beta, moments, eps, silu).to(x.scalar_type()).view(x.sizes());
+    const at::Tensor centred = as_rows(x).to(at::kFloat) - over_channels(moments.mean, x.size(-1));
+    return scaled(centred, gamma, beta, moments.variance, eps, silu).to(x.scalar_type()).view(x.sizes());
 }
 
 at::Tensor group_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, int groups,
                       float eps, bool silu, const at::Tensor& shift) {
     at::Tensor rows = as_rows(x).to(at::kFloat);
     if (shift.defined()) rows = rows + shift.unsqueeze(1);
-    return normalised(rows, gamma, beta, moments_of(rows, groups), eps, silu)
+    const Centred centred = centre(rows, groups);
+    return scaled(centred.rows, gamma, beta, centred.moments.variance, eps, silu)
         .to(x.scalar_type())
         .view(x.sizes());
 }
@@ -172,9 +182,8 @@ at::Tensor scale_low_frequencies(const at::Tensor& x, float factor) {
         for (int across = width > 1 ? -1 : 0; across <= 0; ++across) {
             for (const double phase : {0.0, 0.25}) {  // cosine, sine
                 for (std::int64_t p = 0; p < pixels; ++p) {
-                    const double turns =
-                        down * static_cast<double>(p / width) / static_cast<double>(height) +
-                        across * static_cast<double>(p % width) / static_cast<double>(width);
+                    const double turns = down * static_cast<double>(p / width) / static_cast<double>(height) +
+                                         across * static_cast<double>(p % width) / static_cast<double>(width);
                     waves.push_back(static_cast<float>(std::cos(kTurn * (turns - phase))));
                 }
             }

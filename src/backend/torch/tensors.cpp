@@ -82,8 +82,8 @@ at::ScalarType scalar_type(DType dtype) {
         case DType::kF64:
             return at::kDouble;
         default:
-            fail(ErrorCode::kInternal, "the torch backend computes with floats, not " +
-                                           std::string(dtype_name(dtype)));
+            fail(ErrorCode::kInternal,
+                 "the torch backend computes with floats, not " + std::string(dtype_name(dtype)));
     }
 }
 

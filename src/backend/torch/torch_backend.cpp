@@ -95,8 +95,8 @@ class TorchBackend final : public Backend {
         const auto [entry, is_new] = supported_.try_emplace(compute, false);
         if (is_new) {
             try {
-                entry->second = guarded("a trial", device_,
-                                        [&] { return computes(device_, scalar_type(compute)); });
+                entry->second =
+                    guarded("a trial", device_, [&] { return computes(device_, scalar_type(compute)); });
             } catch (const Failure&) {
                 entry->second = false;
             }
@@ -111,9 +111,8 @@ class TorchBackend final : public Backend {
     }
 
     Tensor upload(std::span<const float> values, const Shape& shape, DType dtype) override {
-        return guarded("upload", device_, [&] {
-            return from_torch(torch::upload(values, shape, scalar_type(dtype), device_));
-        });
+        return guarded("upload", device_,
+                       [&] { return from_torch(torch::upload(values, shape, scalar_type(dtype), device_)); });
     }
 
     std::vector<float> download(const Tensor& x) override {
@@ -152,8 +151,7 @@ class TorchBackend final : public Backend {
             weight->matrix = torch::upload(std::span(&source.weight, 1), scalar_type(form.compute), device_)
                                  .contiguous(at::MemoryFormat::ChannelsLast);
             if (source.bias.data != nullptr) {
-                weight->bias =
-                    torch::upload(std::span(&source.bias, 1), scalar_type(form.compute), device_);
+                weight->bias = torch::upload(std::span(&source.bias, 1), scalar_type(form.compute), device_);
             }
             weight->stride = source.stride;
             weight->padding = source.padding;
@@ -203,8 +201,8 @@ class TorchBackend final : public Backend {
             at::Tensor image = channels_first(to_torch(x));
             const bool even = pad.top == pad.bottom && pad.left == pad.right;
             if (!even) image = at::constant_pad_nd(image, {pad.left, pad.right, pad.top, pad.bottom});
-            at::Tensor result = channels_last(at::conv2d(image, w.matrix, w.bias, w.stride,
-                                                         even ? at::IntArrayRef{pad.top, pad.left} : 0));
+            at::Tensor result = channels_last(
+                at::conv2d(image, w.matrix, w.bias, w.stride, even ? at::IntArrayRef{pad.top, pad.left} : 0));
             if (residual.defined()) result.add_(to_torch(residual));
             return from_torch(result);  // [N, H', W', out]
         });
@@ -278,18 +276,20 @@ class TorchBackend final : public Backend {
     }
 
     Tensor concat_channels(const Tensor& a, const Tensor& b) override {
-        return guarded("concat_channels", device_,
-                       [&] { return from_torch(at::cat({to_torch(a), to_torch(b)}, -1)); });
+        return guarded("concat_channels", device_, [&] {
+            return from_torch(at::cat({to_torch(a), to_torch(b)}, -1));
+        });
     }
     Tensor concat_batch(const Tensor& a, const Tensor& b) override {
-        return guarded("concat_batch", device_,
-                       [&] { return from_torch(at::cat({to_torch(a), to_torch(b)}, 0)); });
+        return guarded("concat_batch", device_, [&] {
+            return from_torch(at::cat({to_torch(a), to_torch(b)}, 0));
+        });
     }
 
     Tensor upsample_nearest2x(const Tensor& x, std::int64_t height, std::int64_t width) override {
         return guarded("upsample_nearest2x", device_, [&] {
-            return from_torch(
-                channels_last(at::upsample_nearest2d(channels_first(to_torch(x)), {height, width}, 2.0, 2.0)));
+            return from_torch(channels_last(
+                at::upsample_nearest2d(channels_first(to_torch(x)), {height, width}, 2.0, 2.0)));
         });
     }
 

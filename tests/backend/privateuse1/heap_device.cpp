@@ -3,8 +3,7 @@
 //
 // Its memory is the heap's, counted and limited, so that tests see what a device is asked for. It allocates,
 // copies and makes views itself; everything else goes through libtorch's boxed fallback, which copies to the
-// CPU, computes there and copies back. SDXL_HEAP_DEVICES (1 or 2) is the number of devices,
-// SDXL_HEAP_DEVICE_BYTES the memory of each.
+// CPU, computes there and copies back. There are two; each has 1 GiB, or SDXL_HEAP_DEVICE_BYTES.
 #include "heap_device.h"
 
 #include <ATen/EmptyTensor.h>
@@ -30,18 +29,12 @@
 namespace {
 
 constexpr auto kType = c10::DeviceType::PrivateUse1;
-constexpr int kMostDevices = 2;
+constexpr int kDevices = 2;
 constexpr std::align_val_t kAlignment{64};
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
     const char* text = std::getenv(variable);
     return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
-int device_count() {
-    static const auto count = static_cast<int>(
-        std::clamp<std::uint64_t>(number_from("SDXL_HEAP_DEVICES", 1), 1, kMostDevices));
-    return count;
 }
 
 // --- memory
@@ -53,7 +46,7 @@ struct Memory {
 };
 
 Memory& memory_of(int index) {
-    static std::array<Memory, kMostDevices> memories;
+    static std::array<Memory, kDevices> memories;
     return memories.at(static_cast<std::size_t>(index));
 }
 
@@ -97,12 +90,16 @@ at::DataPtr allocate_on(int index, std::uint64_t bytes) {
 class HeapAllocator final : public at::Allocator {
   public:
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 3)
-    at::DataPtr allocate(std::size_t bytes) override { return allocate_on(current_device, bytes); }
+    at::DataPtr allocate(std::size_t bytes) override {
+        return allocate_on(current_device, bytes);
+    }
     void copy_data(void* to, const void* from, std::size_t bytes) const override {
         std::memcpy(to, from, bytes);
     }
 #else
-    at::DataPtr allocate(std::size_t bytes) const override { return allocate_on(current_device, bytes); }
+    at::DataPtr allocate(std::size_t bytes) const override {
+        return allocate_on(current_device, bytes);
+    }
 #endif
 };
 
@@ -130,9 +127,7 @@ class HeapGuard final : public c10::impl::DeviceGuardImplInterface {
     c10::Stream exchangeStream(c10::Stream stream) const noexcept override {
         return c10::Stream(c10::Stream::DEFAULT, stream.device());
     }
-    c10::DeviceIndex deviceCount() const noexcept override {
-        return static_cast<c10::DeviceIndex>(device_count());
-    }
+    c10::DeviceIndex deviceCount() const noexcept override { return kDevices; }
 };
 
 C10_REGISTER_GUARD_IMPL(PrivateUse1, HeapGuard);

@@ -11,7 +11,7 @@ struct HeapDeviceCounts {
     std::uint64_t peak_bytes;   // at once, since the limit was last set
 };
 
-// Of one device; it has 1 GiB otherwise, or SDXL_HEAP_DEVICE_BYTES.
+// Of one of the two devices.
 void heap_device_limit(int index, std::uint64_t bytes);
 HeapDeviceCounts heap_device_counts(int index);
 
