@@ -119,6 +119,32 @@ at::Tensor scaled(const at::Tensor& centred, const at::Tensor& gamma, const at::
     return silu ? at::silu_(result) : result;
 }
 
+// Cosine and sine of each frequency 0 or -1 down and across, [K, height * width]: what x has of them is its
+// product with each.
+at::Tensor low_waves(std::int64_t height, std::int64_t width) {
+    constexpr double kTurn = 2 * std::numbers::pi;
+    std::vector<float> waves;
+    for (int down = height > 1 ? -1 : 0; down <= 0; ++down) {
+        for (int across = width > 1 ? -1 : 0; across <= 0; ++across) {
+            for (const double phase : {0.0, 0.25}) {
+                for (std::int64_t row = 0; row < height; ++row) {
+                    for (std::int64_t column = 0; column < width; ++column) {
+                        const double turns =
+                            down * static_cast<double>(row) / static_cast<double>(height) +
+                            across * static_cast<double>(column) / static_cast<double>(width);
+                        waves.push_back(static_cast<float>(std::cos(kTurn * (turns - phase))));
+                    }
+                }
+            }
+        }
+    }
+    const std::int64_t pixels = height * width;
+    const at::Tensor result =
+        at::empty({static_cast<std::int64_t>(waves.size()) / pixels, pixels}, at::kFloat);
+    std::ranges::copy(waves, static_cast<float*>(result.data_ptr()));
+    return result;
+}
+
 }  // namespace
 
 at::Tensor activate(const at::Tensor& x, Activation activation) {
@@ -174,29 +200,12 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Te
 }
 
 at::Tensor scale_low_frequencies(const at::Tensor& x, float factor) {
-    constexpr double kTurn = 2 * std::numbers::pi;
-    const std::int64_t height = x.size(1), width = x.size(2), pixels = height * width;
-    // A real wave for each part of each frequency: the share of x in them is projected out. [2 K, pixels]
-    std::vector<float> waves;
-    for (int down = height > 1 ? -1 : 0; down <= 0; ++down) {
-        for (int across = width > 1 ? -1 : 0; across <= 0; ++across) {
-            for (const double phase : {0.0, 0.25}) {  // cosine, sine
-                for (std::int64_t p = 0; p < pixels; ++p) {
-                    const double turns = down * static_cast<double>(p / width) / static_cast<double>(height) +
-                                         across * static_cast<double>(p % width) / static_cast<double>(width);
-                    waves.push_back(static_cast<float>(std::cos(kTurn * (turns - phase))));
-                }
-            }
-        }
-    }
-    const auto count = static_cast<std::int64_t>(waves.size()) / pixels;
-    const at::Tensor basis = at::empty({count, pixels}, at::kFloat);
-    std::ranges::copy(waves, static_cast<float*>(basis.data_ptr()));
-    const at::Tensor on_device = basis.to(x.device());
+    const std::int64_t pixels = x.size(1) * x.size(2);
+    const at::Tensor waves = low_waves(x.size(1), x.size(2)).to(x.device());  // [K, pixels]
     const at::Tensor rows = as_rows(x).to(at::kFloat);
-    const at::Tensor shares = at::matmul(on_device, rows);  // [N, 2 K, C]
+    const at::Tensor shares = at::matmul(waves, rows);  // [N, K, C]
     const double change = (static_cast<double>(factor) - 1) / static_cast<double>(pixels);
-    return (rows + at::matmul(on_device.t(), shares) * change).to(x.scalar_type()).view(x.sizes());
+    return (rows + at::matmul(waves.t(), shares) * change).to(x.scalar_type()).view(x.sizes());
 }
 
 }  // namespace sdxl::torch

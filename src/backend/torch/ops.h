@@ -3,11 +3,10 @@
 // Norms compute in float32 whatever x is; results have x's element type.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 
 #include "backend/backend.h"
+#include "backend/torch/aten.h"
 
 namespace sdxl::torch {
 

@@ -4,11 +4,10 @@
 // computes with addresses: on some devices they are handles.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <span>
 #include <vector>
 
+#include "backend/torch/aten.h"
 #include "tensor/host_view.h"
 #include "tensor/tensor.h"
 

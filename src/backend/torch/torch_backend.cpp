@@ -1,5 +1,7 @@
 #include "backend/torch/torch_backend.h"
 
+#include "backend/torch/aten.h"
+//
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/cat.h>

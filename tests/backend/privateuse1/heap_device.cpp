@@ -25,8 +25,15 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <optional>
 
 namespace {
+
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 5)
+using std::optional;
+#else
+using c10::optional;
+#endif
 
 constexpr auto kType = c10::DeviceType::PrivateUse1;
 constexpr int kDevices = 2;
@@ -136,22 +143,22 @@ C10_REGISTER_GUARD_IMPL(PrivateUse1, HeapGuard);
 
 const c10::DispatchKeySet kKeys(c10::DispatchKey::PrivateUse1);
 
-at::Tensor empty_memory_format(at::IntArrayRef size, c10::optional<at::ScalarType> type,
-                               c10::optional<at::Layout> /*layout*/, c10::optional<at::Device> device,
-                               c10::optional<bool> /*pin_memory*/, c10::optional<at::MemoryFormat> format) {
+at::Tensor empty_memory_format(at::IntArrayRef size, optional<at::ScalarType> type,
+                               optional<at::Layout> /*layout*/, optional<at::Device> device,
+                               optional<bool> /*pin_memory*/, optional<at::MemoryFormat> format) {
     const c10::OptionalDeviceGuard guard(device);
     return at::detail::empty_generic(size, &allocator(), kKeys, c10::dtype_or_default(type), format);
 }
 
-at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride, c10::optional<at::ScalarType> type,
-                         c10::optional<at::Layout> /*layout*/, c10::optional<at::Device> device,
-                         c10::optional<bool> /*pin_memory*/) {
+at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride, optional<at::ScalarType> type,
+                         optional<at::Layout> /*layout*/, optional<at::Device> device,
+                         optional<bool> /*pin_memory*/) {
     const c10::OptionalDeviceGuard guard(device);
     return at::detail::empty_strided_generic(size, stride, &allocator(), kKeys, c10::dtype_or_default(type));
 }
 
 at::Tensor as_strided(const at::Tensor& x, at::IntArrayRef size, at::IntArrayRef stride,
-                      c10::optional<std::int64_t> offset) {
+                      optional<std::int64_t> offset) {
     return at::native::as_strided_tensorimpl(x, size, stride, offset);
 }
 
@@ -180,10 +187,10 @@ at::Tensor copy_from_and_resize(const at::Tensor& from, const at::Tensor& to) {
 }
 
 // Convolutions do not reach the fallback: they have an op of their own for devices like this one.
-at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const optional<at::Tensor>& bias,
                        at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
                        bool transposed, at::IntArrayRef output_padding, std::int64_t groups) {
-    c10::optional<at::Tensor> host_bias;
+    optional<at::Tensor> host_bias;
     if (bias.has_value() && bias->defined()) host_bias = bias->cpu();
     return at::convolution(x.cpu(), weight.cpu(), host_bias, stride, padding, dilation, transposed,
                            output_padding, groups)
