@@ -39,15 +39,17 @@ void* find_and_open(const std::string& library) {
         if (void* handle = open_library(library)) return handle;
         fail_to_load(library);
     }
-    const fs::path beside = executable_folder() / library;
-    if (fs::exists(beside)) {
-        if (void* handle = open_library(beside)) return handle;
-        fail_to_load(beside);
+    const fs::path folder = executable_folder();
+    const fs::path beside = folder / library, installed = folder.parent_path() / "lib" / library;
+    for (const fs::path& path : {beside, installed}) {
+        if (!fs::exists(path)) continue;
+        if (void* handle = open_library(path)) return handle;
+        fail_to_load(path);
     }
     if (void* handle = open_library(library)) return handle;
-    fail(ErrorCode::kNotFound, "no library " + library + ": neither " + beside.string() +
-                                   " nor in the system's places (" + load_error() +
-                                   "). This worker was built or packaged without it");
+    fail(ErrorCode::kNotFound, "no library " + library + ": neither " + beside.string() + " nor " +
+                                   installed.string() + " is there, and the system has none (" +
+                                   load_error() + "). This worker was built or packaged without it");
 }
 
 template <class Function>
@@ -62,7 +64,7 @@ Function symbol(void* handle, const char* name, const std::string& library) {
 
 }  // namespace
 
-BackendPlugin& load_plugin(const std::string& library) {
+BackendPlugin& load_backend_plugin(const std::string& library) {
     void* handle = find_and_open(library);
     const int abi = symbol<PluginAbiEntry>(handle, kPluginAbiEntry, library)();
     if (abi != kPluginAbi) {

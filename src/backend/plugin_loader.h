@@ -13,9 +13,10 @@ namespace sdxl {
 
 inline constexpr const char* kTorchPlugin = "libsdxl_torch.so";
 
-// `library` with a slash in it is that file; a bare name is looked for beside the executable, then where the
-// system looks for libraries. Fails with kNotFound (and the places that were tried), or with kUnsupported
-// where a file is there but is no such library, is of another build, or lacks a library that it needs itself.
-BackendPlugin& load_plugin(const std::string& library = kTorchPlugin);
+// `library` with a slash in it is that file; a bare name is looked for beside the executable, in the folder
+// lib beside its own, then where the system looks for libraries. Fails with kNotFound (and the places that
+// were tried), or with kUnsupported where a file is there but is no such library, is of another build, or
+// lacks a library that it needs itself.
+BackendPlugin& load_backend_plugin(const std::string& library = kTorchPlugin);
 
 }  // namespace sdxl

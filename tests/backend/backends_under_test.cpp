@@ -12,7 +12,7 @@ namespace {
 
 #ifdef SDXL_TEST_TORCH
 std::unique_ptr<Backend> make_torch_backend() {
-    return load_plugin().open("cpu");
+    return load_backend_plugin().open("cpu");
 }
 
 template <class Function>
@@ -28,7 +28,7 @@ Function device_function(const char* name) {
 
 #ifdef SDXL_TEST_TORCH
 std::unique_ptr<Backend> make_heap_device_backend() {
-    BackendPlugin& plugin = load_plugin();
+    BackendPlugin& plugin = load_backend_plugin();
     plugin.load_device_library(SDXL_TEST_DEVICE_LIBRARY);
     return plugin.open("privateuseone:0");
 }

@@ -30,25 +30,26 @@ void expect_words(const std::string& text, const std::set<std::string>& words) {
 }
 
 TEST(PluginLoader, SaysWhereItLooked) {
-    const Error error = error_of([] { load_plugin("libsdxl_absent.so"); });
+    const Error error = error_of([] { load_backend_plugin("libsdxl_absent.so"); });
     EXPECT_EQ(error.code, ErrorCode::kNotFound);
-    expect_words(error.message, {"/libsdxl_absent.so", "system's places", "without it"});
-    const Error path = error_of([] { load_plugin("./no/such/library.so"); });
+    expect_words(error.message,
+                 {"/libsdxl_absent.so", "/lib/libsdxl_absent.so", "the system has none", "without it"});
+    const Error path = error_of([] { load_backend_plugin("./no/such/library.so"); });
     EXPECT_EQ(path.code, ErrorCode::kNotFound);
     expect_words(path.message, {"./no/such/library.so"});
 }
 
 TEST(PluginLoader, RefusesOtherVersionsBeforeCallingThem) {
-    const Error error = error_of([] { load_plugin(SDXL_TEST_PLUGINS "/plugin_other_abi.so"); });
+    const Error error = error_of([] { load_backend_plugin(SDXL_TEST_PLUGINS "/plugin_other_abi.so"); });
     EXPECT_EQ(error.code, ErrorCode::kUnsupported);
     expect_words(error.message, {"version -1", "version " + std::to_string(kPluginAbi)});
 }
 
 TEST(PluginLoader, RefusesWhatIsNoPlugin) {
-    const Error error = error_of([] { load_plugin(SDXL_TEST_PLUGINS "/plugin_no_entry.so"); });
+    const Error error = error_of([] { load_backend_plugin(SDXL_TEST_PLUGINS "/plugin_no_entry.so"); });
     EXPECT_EQ(error.code, ErrorCode::kUnsupported);
     expect_words(error.message, {kPluginAbiEntry});
-    const Error text = error_of([] { load_plugin(SDXL_TEST_DATA "/rng.json"); });
+    const Error text = error_of([] { load_backend_plugin(SDXL_TEST_DATA "/rng.json"); });
     EXPECT_EQ(text.code, ErrorCode::kUnsupported);
     expect_words(text.message, {"rng.json", "does not load"});
 }
@@ -57,10 +58,10 @@ TEST(PluginLoader, RefusesWhatIsNoPlugin) {
 
 TEST(TorchPlugin, PrintsNothingAndIsLoadedOnce) {
     testing::internal::CaptureStdout();
-    BackendPlugin& plugin = load_plugin();
+    BackendPlugin& plugin = load_backend_plugin();
     const auto devices = plugin.devices();
     EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
-    EXPECT_EQ(&plugin, &load_plugin());
+    EXPECT_EQ(&plugin, &load_backend_plugin());
     EXPECT_TRUE(plugin.description().starts_with("torch ")) << plugin.description();
     ASSERT_FALSE(devices.empty());
     EXPECT_EQ(devices.front().id, "cpu");
@@ -69,7 +70,7 @@ TEST(TorchPlugin, PrintsNothingAndIsLoadedOnce) {
 }
 
 TEST(TorchPlugin, ErrorsKeepTheirType) {
-    BackendPlugin& plugin = load_plugin();
+    BackendPlugin& plugin = load_backend_plugin();
     const Error unknown = error_of([&] { plugin.open("cuda:99"); });
     EXPECT_EQ(unknown.code, ErrorCode::kUnsupported);
     expect_words(unknown.message, {"cuda:99"});
@@ -87,7 +88,7 @@ TEST(TorchPlugin, ErrorsKeepTheirType) {
 }
 
 TEST(TorchPlugin, RefusesDeviceLibrariesThatBringNone) {
-    BackendPlugin& plugin = load_plugin();
+    BackendPlugin& plugin = load_backend_plugin();
     EXPECT_EQ(error_of([&] { plugin.load_device_library("no_such_device.so"); }).code, ErrorCode::kNotFound);
     if (plugin.devices().back().type == "privateuseone") GTEST_SKIP() << "another test has loaded a device";
     const Error error =
@@ -98,7 +99,7 @@ TEST(TorchPlugin, RefusesDeviceLibrariesThatBringNone) {
 
 TEST(TorchPlugin, ListsTheDevicesOfALibrary) {
     const auto backend = make_heap_device_backend();
-    BackendPlugin& plugin = load_plugin();
+    BackendPlugin& plugin = load_backend_plugin();
     plugin.load_device_library(SDXL_TEST_DEVICE_LIBRARY);  // again: no matter
     const auto devices = plugin.devices();
     ASSERT_GE(devices.size(), 3U);
@@ -153,7 +154,7 @@ TEST(TorchPlugin, AttentionKeepsToItsBound) {
 }
 
 TEST(TorchPlugin, HandsNoTensorsToOthers) {
-    const auto torch = load_plugin().open("cpu");
+    const auto torch = load_backend_plugin().open("cpu");
     const Tensor foreign = make_host_tensor({1, 4}, DType::kF32);
     EXPECT_EQ(error_of([&] { torch->activate(foreign, Activation::kSilu); }).code, ErrorCode::kInternal);
 }

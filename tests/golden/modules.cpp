@@ -57,7 +57,7 @@ std::vector<Device> devices_of(const std::string& backend) {
     }
     if (backend == "torch" || backend.starts_with("torch:")) {
         const std::string id = backend == "torch" ? "cpu" : backend.substr(backend.find(':') + 1);
-        const auto open = [&] { return sdxl::load_plugin().open(id); };
+        const auto open = [&] { return sdxl::load_backend_plugin().open(id); };
         devices.push_back({"torch-fp32", open(), DType::kF32, kFloat32});
         devices.push_back({"torch-bf16", open(), DType::kBF16, kBFloat16});
     }

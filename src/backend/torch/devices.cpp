@@ -54,13 +54,6 @@ void describe_cpu(DeviceInfo& info) {
     info.unified_memory = true;
 }
 
-// Devices of which libtorch tells nothing but whether an op works.
-void probe(const c10::Device& device, const Devices& devices, DeviceInfo& info) {
-    const auto backend = make_torch_backend(device, devices);
-    info.float16 = backend->supports(DType::kF16);
-    info.bfloat16 = backend->supports(DType::kBF16);
-}
-
 }  // namespace
 
 void Devices::load_library(const std::string& path) {
@@ -121,16 +114,27 @@ DeviceInfo Devices::describe(const c10::Device& device) const {
         case c10::DeviceType::MPS:
             info.name = processor_name();
             info.unified_memory = true;
-            probe(device, *this, info);
             break;
         case c10::DeviceType::PrivateUse1:
             info.name = private_name(device.index());
-            probe(device, *this, info);
             break;
         default:
-            probe(device, *this, info);
+            break;
+    }
+    if (device.type() != c10::kCPU && device.type() != c10::DeviceType::CUDA) {
+        info.float16 = types_of(device).float16;
+        info.bfloat16 = types_of(device).bfloat16;
     }
     return info;
+}
+
+const Devices::Types& Devices::types_of(const c10::Device& device) const {
+    const auto [entry, is_new] = types_.try_emplace(id_of(device));
+    if (is_new) {
+        const auto backend = make_torch_backend(device, *this);
+        entry->second = {backend->supports(DType::kF16), backend->supports(DType::kBF16)};
+    }
+    return entry->second;
 }
 
 std::string Devices::private_name(int index) const {

@@ -7,6 +7,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,12 +35,19 @@ class Devices {
     using NameFunction = const char* (*)(int index);
     using MemoryFunction = int (*)(int index, std::uint64_t* total, std::uint64_t* available);
 
+    // Element types that a trial shows to work.
+    struct Types {
+        bool float16 = false, bfloat16 = false;
+    };
+
     std::vector<c10::Device> all() const;
     DeviceInfo describe(const c10::Device& device) const;
+    const Types& types_of(const c10::Device& device) const;
 
     std::string library_;  // path; empty: none
     NameFunction name_function_ = nullptr;
     MemoryFunction memory_function_ = nullptr;
+    mutable std::map<std::string, Types> types_;  // by id: tried once
 };
 
 // What libtorch keeps for the next allocation goes back to the device.
