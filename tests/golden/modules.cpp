@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/onednn/onednn_backend.h"
+#include "backend/plugin_loader.h"
 #include "backend/reference/reference_backend.h"
 #include "core/error.h"
 #include "models/autoencoder_kl.h"
@@ -53,12 +54,23 @@ struct Device {
     }
 };
 
-std::vector<Device> all_devices() {
+// What is called `backend` in modules.h.
+std::vector<Device> devices_of(const std::string& backend) {
     std::vector<Device> devices;
-    devices.push_back({"reference-fp32", sdxl::make_reference_backend(), {DType::kF32}, kFloat32});
-    devices.push_back({"onednn-fp32", sdxl::make_onednn_backend(), {DType::kF32}, kFloat32});
-    devices.push_back({"onednn-bf16", sdxl::make_onednn_backend(), {DType::kBF16}, kBFloat16});
-    devices.push_back({"onednn-int8", sdxl::make_onednn_backend(), {DType::kBF16, true}, kInt8});
+    if (backend.empty() || backend == "reference")
+        devices.push_back({"reference-fp32", sdxl::make_reference_backend(), {DType::kF32}, kFloat32});
+    if (backend.empty() || backend == "onednn") {
+        devices.push_back({"onednn-fp32", sdxl::make_onednn_backend(), {DType::kF32}, kFloat32});
+        devices.push_back({"onednn-bf16", sdxl::make_onednn_backend(), {DType::kBF16}, kBFloat16});
+        devices.push_back({"onednn-int8", sdxl::make_onednn_backend(), {DType::kBF16, true}, kInt8});
+    }
+    if (backend == "torch" || backend.starts_with("torch:")) {
+        const std::string id = backend == "torch" ? "cpu" : backend.substr(backend.find(':') + 1);
+        const auto open = [&] { return sdxl::load_backend_plugin().open(id); };
+        devices.push_back({"torch-fp32", open(), {DType::kF32}, kFloat32});
+        devices.push_back({"torch-bf16", open(), {DType::kBF16}, kBFloat16});
+    }
+    if (devices.empty()) sdxl::fail(sdxl::ErrorCode::kInvalidRequest, "no backend " + backend);
     return devices;
 }
 
@@ -341,12 +353,12 @@ void Checks::check_vae() {
 
 }  // namespace
 
-int run_modules(const std::string& dir) {
+int run_modules(const std::string& dir, const std::string& backend) {
     const std::filesystem::path folder(dir);
     const Expected expected(folder / "micro-expected.safetensors");
     const auto control = sdxl::open_control(folder / "micro" / "controlnet");
     Tally tally;
-    for (const Device& device : all_devices()) {
+    for (const Device& device : devices_of(backend)) {
         if (!device.runs()) {
             std::printf("NOT COVERED: %s is not supported on this machine\n", device.name.c_str());
             continue;
