@@ -12,6 +12,7 @@
 
 #include "core/host.h"
 #include "core/number_text.h"
+#include "device/cpu_device.h"
 #include "engine/additions.h"
 #include "engine/pass.h"
 #include "engine/picture_reader.h"
@@ -343,7 +344,8 @@ class GenerationTask final : public Task {
         result_.model_variant = model.variant.name;
         result_.variant_reason = model.variant.reason;
         result_.dtype = dtype_name(model.compute);
-        result_.device_name = "CPU: " + processor_name();
+        result_.device = parts_.device.id;
+        result_.device_name = device_label(parts_.device);
     }
 
     // The VAE of this pass: the request's own, or the model's; in float32 once it has failed in less.

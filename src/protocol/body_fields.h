@@ -102,7 +102,7 @@ std::optional<SchedulerChoice> read_scheduler(const Field<std::string>& name, Re
 std::vector<SchedulerOption> read_scheduler_config(const Members& config);
 // A picture that is still to be read [image_field.cpp].
 ImageSource read_image_field(const Field<std::string>& field, Report& report);
-// Accepts this worker's device only [device_field.cpp].
-void check_device(const Field<std::string>& device, Report& report);
+// Understands a device's name [device_field.cpp].
+DeviceChoice read_device(const Field<std::string>& device, Report& report);
 
 }  // namespace sdxl
