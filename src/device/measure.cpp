@@ -10,7 +10,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kLeastSide = 128;
 constexpr std::int64_t kMostSide = 4096;
-constexpr double kLongEnough = 2e-3;  // seconds, for one call
 
 std::vector<float> some_values(std::int64_t count) {
     std::vector<float> values(static_cast<std::size_t>(count));
@@ -43,7 +42,9 @@ double seconds_of(Backend& backend, double seconds, Work work) {
 }
 
 double product_tflops(Backend& backend, WeightForm form, double seconds) {
-    for (std::int64_t side = kLeastSide;; side *= 2) {
+    constexpr int kSides = 3;  // that take about as long as all that are smaller
+    double best = 0;
+    for (std::int64_t side = kLeastSide; side <= kMostSide; side *= 2) {
         const auto values = some_values(side * side);
         const HostView view{reinterpret_cast<const std::byte*>(values.data()),
                             DType::kF32,
@@ -52,12 +53,13 @@ double product_tflops(Backend& backend, WeightForm form, double seconds) {
                             nullptr};
         const WeightPtr weight = backend.prepare_linear({{view}, {}}, form);
         const Tensor x = backend.upload(values, {side, side}, form.compute);
-        const auto work = [&] { return backend.linear(x, *weight, Activation::kNone, {}); };
-        if (side < kMostSide && seconds_of(backend, kLongEnough, work) < kLongEnough) continue;
-        const double taken = seconds_of(backend, seconds, work);
+        const double taken = seconds_of(backend, seconds / kSides,
+                                        [&] { return backend.linear(x, *weight, Activation::kNone, {}); });
         const auto n = static_cast<double>(side);
-        return 2 * n * n * n / taken * 1e-12;
+        best = std::max(best, 2 * n * n * n / taken * 1e-12);
+        if (taken > seconds / 10) break;
     }
+    return best;
 }
 
 double bandwidth(Backend& backend, const MeasureOptions& options) {

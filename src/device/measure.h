@@ -26,7 +26,7 @@ struct MeasureOptions {
     std::int64_t array_bytes = std::int64_t{64} << 20U;  // more than caches hold
 };
 
-// Products of square matrices that grow until one takes long enough to be told, and sums of arrays.
+// The best of products of square matrices that grow until one takes a tenth of that time, and sums of arrays.
 DeviceRates measure_rates(Backend& backend, const MeasureOptions& options = {});
 
 }  // namespace sdxl
