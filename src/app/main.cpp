@@ -28,7 +28,7 @@ constexpr const char* kExamples =
   sdxl-worker --models-dir models --output-dir out < requests.jsonl > answers.jsonl
   echo '{"message_type":"status_request","request_id":"1"}' | sdxl-worker
 
-A model is a .safetensors file, a diffusers folder, or the name of one under the models folder.)";
+A model is a .safetensors or .ckpt file, a diffusers folder, or the name of one under the models folder.)";
 
 void add_shared(CLI::App& app, AppOptions& options) {
     app.add_option("--models-dir", options.engine.models_dir, "folder in which models are found by name")
