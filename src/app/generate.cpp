@@ -13,6 +13,7 @@
 
 #include "app/progress_bar.h"
 #include "core/log.h"
+#include "engine/device_engines.h"
 #include "protocol/message.h"
 #include "request/preprocessors.h"
 

@@ -1,7 +1,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
+#include <string>
 
+#include "app/devices.h"
 #include "app/generate.h"
 #include "app/options.h"
 #include "app/serve.h"
@@ -25,7 +28,7 @@ constexpr const char* kExamples =
   sdxl-worker --models-dir models --output-dir out < requests.jsonl > answers.jsonl
   echo '{"message_type":"status_request","request_id":"1"}' | sdxl-worker
 
-A model is a .safetensors file, a diffusers folder, or the name of one under the models folder.)";
+A model is a .safetensors or .ckpt file, a diffusers folder, or the name of one under the models folder.)";
 
 void add_shared(CLI::App& app, AppOptions& options) {
     app.add_option("--models-dir", options.engine.models_dir, "folder in which models are found by name")
@@ -33,9 +36,17 @@ void add_shared(CLI::App& app, AppOptions& options) {
     app.add_option("--output-dir", options.engine.output_dir,
                    "folder for pictures whose request names no path")
         ->capture_default_str();
-    app.add_option("--device", options.engine.device, "device to run on: cpu (this build has no other)");
-    app.add_option("--backend", options.engine.backend,
-                   "onednn (fast, the default) or reference (plain C++, slow)");
+    DeviceOptions& devices = options.engine.devices;
+    app.add_option("--device", devices.device,
+                   "device to run on, e.g. cpu, cuda:0, mps; absent: GPU_ID's, else the best there is");
+    app.add_option("--backend", devices.backend,
+                   "onednn (the CPU, fast), reference (the CPU, plain C++, slow) or torch (any device)");
+    app.add_option("--torch-library", devices.torch_library,
+                   "libsdxl_torch.so, which knows devices other than the CPU; absent: beside this program");
+    app.add_option("--device-plugin", devices.device_library,
+                   "library that brings PyTorch's PrivateUse1 device, which is then privateuseone:0");
+    app.add_option("--profile-cache", devices.profile_cache,
+                   "file with the rates that `devices --profile` measured, in place of the user's");
     app.add_flag("--confine", options.engine.confine,
                  "keep every path that a request names inside the models and output folders");
     app.add_option("--log-level", options.log_level, "DEBUG, INFO, WARNING or ERROR, to stderr")
@@ -116,11 +127,30 @@ CLI::App* add_generate(CLI::App& app, GenerateOptions& wanted) {
     return generate;
 }
 
-// Variables that hosts set for every kind of worker.
-void note_environment() {
-    for (const char* name : {"CUDA_VISIBLE_DEVICES", "GPU_ID"})
-        if (const char* value = std::getenv(name))
-            log_debug(std::string(name) + "=" + value + " has no effect: this worker runs on the CPU");
+CLI::App* add_devices(CLI::App& app, DevicesOptions& wanted) {
+    CLI::App* devices = app.add_subcommand("devices", "list the devices of this machine");
+    devices->fallthrough();
+    devices->add_flag("--json", wanted.json, "as JSON");
+    devices->add_flag("--profile", wanted.profile,
+                      "measure how fast they are, and keep that for the next start");
+    return devices;
+}
+
+std::optional<std::string> variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+// Variables that hosts set for every kind of worker, and where a user's files lie.
+void read_environment(DeviceOptions& devices) {
+    devices.gpu_id = variable("GPU_ID").value_or("");
+    devices.visible = variable("CUDA_VISIBLE_DEVICES");
+    if (!devices.profile_cache.empty()) return;
+    if (const auto cache = variable("XDG_CACHE_HOME"); cache && cache->starts_with('/')) {
+        devices.profile_cache = *cache + "/sdxl-worker/devices.json";
+    } else if (const auto home = variable("HOME"); home && home->starts_with('/')) {
+        devices.profile_cache = *home + "/.cache/sdxl-worker/devices.json";
+    }
 }
 
 }  // namespace
@@ -136,6 +166,8 @@ int main(int argc, char** argv) {
     add_shared(app, options);
     add_serving(app, options);
     const CLI::App* generate_command = add_generate(app, wanted);
+    DevicesOptions devices;
+    const CLI::App* devices_command = add_devices(app, devices);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -144,7 +176,8 @@ int main(int argc, char** argv) {
     }
     try {
         start_log(*parse_log_level(options.log_level));
-        note_environment();
+        read_environment(options.engine.devices);
+        if (devices_command->parsed()) return print_devices(options, devices);
         return generate_command->parsed() ? generate(options, wanted) : serve(options);
     } catch (...) {
         std::fprintf(stderr, "sdxl-worker: %s\n", current_error().message.c_str());

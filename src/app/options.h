@@ -20,6 +20,11 @@ struct AppOptions {
     std::string log_level = "INFO";
 };
 
+struct DevicesOptions {
+    bool json = false;
+    bool profile = false;  // measures them
+};
+
 // What `sdxl-worker generate` was asked for; what is absent or "" is the worker's choice.
 struct GenerateOptions {
     std::string model, prompt, negative_prompt, output, scheduler, spacing, rng, precision;

@@ -11,6 +11,7 @@
 
 #include "app/stop_signals.h"
 #include "core/log.h"
+#include "engine/device_engines.h"
 #include "orchestrator/session.h"
 #include "transport/stdio_transport.h"
 

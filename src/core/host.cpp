@@ -1,6 +1,7 @@
 #include "core/host.h"
 
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string_view>
 #include <thread>
@@ -48,6 +49,19 @@ std::string processor_name() {
         if (colon != std::string::npos) return line.substr(colon + 2);
     }
     return "";
+}
+
+std::vector<std::string> processor_flags() {
+    std::ifstream file("/proc/cpuinfo");
+    std::string line;
+    while (std::getline(file, line)) {
+        if (!line.starts_with("flags") && !line.starts_with("Features")) continue;  // x86, Arm
+        const auto colon = line.find(':');
+        if (colon == std::string::npos) continue;
+        std::istringstream rest(line.substr(colon + 1));
+        return {std::istream_iterator<std::string>(rest), {}};
+    }
+    return {};
 }
 
 int processor_count() {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace sdxl {
 
@@ -24,6 +25,8 @@ bool reset_peak_memory();
 
 // The processor's marketing name, e.g. "AMD EPYC".
 std::string processor_name();
+// What the processor can do, by the names of /proc/cpuinfo: "avx2", "avx512f", ...
+std::vector<std::string> processor_flags();
 // Processors this process may use.
 int processor_count();
 

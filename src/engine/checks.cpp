@@ -12,6 +12,7 @@
 #include "weights/checkpoint.h"
 #include "weights/ip_adapter_file.h"
 #include "weights/resolve_model.h"
+#include "weights/torch_file.h"
 #include "weights/vae_file.h"
 
 namespace sdxl {
@@ -27,7 +28,8 @@ std::uint64_t size_on_disk(const fs::path& path) {
     }
     std::uint64_t sum = 0;
     for (fs::recursive_directory_iterator at(path, ignored), end; at != end; at.increment(ignored))
-        if (at->is_regular_file(ignored) && at->path().extension() == ".safetensors")
+        if (at->is_regular_file(ignored) &&
+            (at->path().extension() == ".safetensors" || is_torch_file(at->path())))
             sum += at->file_size(ignored);
     return sum;
 }

@@ -9,9 +9,9 @@
 #include <thread>
 #include <utility>
 
-#include "backend/onednn/onednn_backend.h"
-#include "backend/reference/reference_backend.h"
 #include "core/host.h"
+#include "device/cpu_device.h"
+#include "device/device_check.h"
 #include "engine/checks.h"
 #include "engine/generation_task.h"
 #include "engine/job_queue.h"
@@ -20,16 +20,6 @@
 
 namespace sdxl {
 namespace {
-
-std::unique_ptr<Backend> make_backend(const EngineConfig& config) {
-    if (!config.device.empty() && config.device != "cpu" && config.device != "cpu:0")
-        fail(ErrorCode::kUnsupported,
-             "device '" + config.device + "' is not available: this build runs on 'cpu'");
-    if (config.backend.empty() || config.backend == "onednn") return make_onednn_backend();
-    if (config.backend == "reference") return make_reference_backend();
-    fail(ErrorCode::kUnsupported,
-         "backend '" + config.backend + "' is not available: 'onednn' or 'reference'");
-}
 
 std::uint64_t bytes_of(double gigabytes) {
     constexpr double kGigabyte = 1e9;
@@ -74,13 +64,13 @@ class SimpleTask final : public Task {
     Work work_;
 };
 
-class LoopEngine final : public Engine {
+class LoopEngine final : public DeviceEngine {
   public:
-    explicit LoopEngine(const EngineConfig& config)
-        : backend_(make_backend(config)),
+    LoopEngine(const EngineConfig& config, DeviceInfo device, std::unique_ptr<Backend> backend)
+        : backend_(std::move(backend)),
           models_(*backend_, config.models_dir, config.confine, bytes_of(config.model_cache_gb)),
           adapters_(*backend_, config.models_dir, config.confine),
-          parts_{config, *backend_, models_, adapters_, {}, {}},
+          parts_{config, std::move(device), *backend_, models_, adapters_, {}, {}},
           queue_(std::chrono::duration<double>(config.aging_seconds)),
           loop_([this] { run_loop(); }) {
         models_.set_spare([this] { adapters_.drop_networks(); });  // no job is there yet
@@ -120,8 +110,8 @@ class LoopEngine final : public Engine {
 
     EngineStatus status() const override {
         EngineStatus status;
-        status.device = "cpu";
-        status.device_name = "CPU: " + processor_name();
+        status.device = parts_.device.id;
+        status.device_name = device_label(parts_.device);
         status.backend = std::string(backend_->name());
         status.memory_total_bytes = host_memory().total_bytes;
         status.memory_used_bytes = process_memory().resident_bytes;
@@ -140,6 +130,13 @@ class LoopEngine final : public Engine {
         } catch (...) {
             return current_error();
         }
+    }
+
+    void examine(JobDone<std::string> done) override {
+        JobContext context;
+        context.priority = Priority::kCritical;
+        push<std::string>("check", std::move(context), std::move(done),
+                          [this] { return find_fault(*backend_); });
     }
 
     std::vector<Error> check(const GenerationRequest& request) const override {
@@ -279,8 +276,9 @@ class LoopEngine final : public Engine {
 
 }  // namespace
 
-std::unique_ptr<Engine> make_engine(const EngineConfig& config) {
-    return std::make_unique<LoopEngine>(config);
+std::unique_ptr<DeviceEngine> make_device_engine(const EngineConfig& config, const DeviceInfo& device,
+                                                 std::unique_ptr<Backend> backend) {
+    return std::make_unique<LoopEngine>(config, device, std::move(backend));
 }
 
 }  // namespace sdxl

@@ -1,4 +1,5 @@
-// Engine: runs models on one device. It owns the loop thread that advances jobs one step at a time.
+// Engine: runs models. There is one for each device that is used, with a loop thread that advances jobs one
+// step at a time, and one (device_engines.h) that hands each job to that of its device.
 //
 // Jobs are submitted from any thread. The one with the highest priority runs, in order of submission among
 // equals; one of higher priority takes over at the next step boundary, and who was set aside resumes to the
@@ -16,8 +17,10 @@
 #include <string>
 #include <vector>
 
+#include "backend/backend.h"
 #include "core/cancel_token.h"
 #include "core/error.h"
+#include "device/device_options.h"
 #include "request/commands.h"
 #include "request/generation.h"
 #include "request/status.h"
@@ -52,13 +55,22 @@ class Engine {
     // What would make this request fail before its first step: no such model, no memory, a place that may not
     // be written. Empty if nothing is known to.
     virtual std::vector<Error> check(const GenerationRequest& request) const = 0;
+    // Requests that name no device run on this one from now on. Fails where it is not there.
+    virtual void select_device(const DeviceChoice& choice) = 0;
+};
+
+// The engine of one device; runs whatever it is given there.
+class DeviceEngine : public Engine {
+  public:
+    // Checks the device between two steps; `done` is told what is wrong with it, "" for nothing.
+    virtual void examine(JobDone<std::string> done) = 0;
+    void select_device(const DeviceChoice&) override {}  // there is no other
 };
 
 struct EngineConfig {
     std::string models_dir;
     std::string output_dir;
-    std::string device;    // "" or "cpu", "cpu:0": this worker's only device today
-    std::string backend;   // "" = the device's best; "onednn", "reference"
+    DeviceOptions devices;
     bool confine = false;  // models and pictures only inside models_dir and output_dir
     double aging_seconds = 60;
     // Of weights under adapters that are kept for the next request, at most; less where memory is short.
@@ -67,7 +79,7 @@ struct EngineConfig {
     double memory_gb = 0;       // that the worker takes, at most; 0: what the system has
 };
 
-// Fails with kUnsupported for a device or backend this build does not have.
-std::unique_ptr<Engine> make_engine(const EngineConfig& config);
+std::unique_ptr<DeviceEngine> make_device_engine(const EngineConfig& config, const DeviceInfo& device,
+                                                 std::unique_ptr<Backend> backend);
 
 }  // namespace sdxl

@@ -13,6 +13,7 @@
 #include "core/file_stamp.h"
 #include "core/host.h"
 #include "core/number_text.h"
+#include "device/cpu_device.h"
 #include "engine/additions.h"
 #include "engine/memory_keeper.h"
 #include "engine/pass.h"
@@ -117,7 +118,7 @@ class GenerationTask final : public Task {
 
     // One unit of work. Where memory runs out in it, it is done once more with a plan that takes less.
     bool unit_within_memory() {
-        const MemoryPeak peak(parts_.backend, peak_memory_);
+        const MemoryPeak peak(parts_, peak_memory_);
         std::string what;
         try {
             return unit();
@@ -400,7 +401,8 @@ class GenerationTask final : public Task {
         result_.model_variant = model.variant.name;
         result_.variant_reason = model.variant.reason;
         result_.dtype = model.dtype();
-        result_.device_name = "CPU: " + processor_name();
+        result_.device = parts_.device.id;
+        result_.device_name = device_label(parts_.device);
     }
 
     // Where it is not what the request asked for.

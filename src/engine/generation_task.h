@@ -16,6 +16,7 @@ namespace sdxl {
 // What the tasks of one engine share. Outlives them.
 struct EngineParts {
     EngineConfig config;
+    DeviceInfo device;
     Backend& backend;
     ModelCache& models;
     AdapterLibrary& adapters;

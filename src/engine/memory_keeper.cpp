@@ -8,9 +8,18 @@
 
 namespace sdxl {
 
+namespace {
+
+// Zeros where the device's is the host's, of which the process has its own account.
+DeviceMemory own_memory(const EngineParts& parts) {
+    return parts.device.unified_memory ? DeviceMemory{} : parts.backend.memory();
+}
+
+}  // namespace
+
 MemoryUse memory_use(const EngineParts& parts) {
     constexpr double kGigabyte = 1e9;
-    const DeviceMemory device = parts.backend.memory();
+    const DeviceMemory device = own_memory(parts);
     MemoryUse use;
     if (device.total_bytes > 0) {
         use.used_bytes = device.total_bytes - std::min(device.total_bytes, device.available_bytes);
@@ -24,13 +33,13 @@ MemoryUse memory_use(const EngineParts& parts) {
     return use;
 }
 
-MemoryPeak::MemoryPeak(const Backend& backend, std::uint64_t& most) : backend_(backend), most_(most) {
-    if (backend_.memory().total_bytes == 0) reset_peak_memory();
+MemoryPeak::MemoryPeak(const EngineParts& parts, std::uint64_t& most) : parts_(parts), most_(most) {
+    if (own_memory(parts_).total_bytes == 0) reset_peak_memory();
 }
 
 // Of a device what is kept for the next op is not told apart from what is in use.
 MemoryPeak::~MemoryPeak() {
-    const DeviceMemory device = backend_.memory();
+    const DeviceMemory device = own_memory(parts_);
     const std::uint64_t now = device.total_bytes > 0 ? device.total_bytes - device.available_bytes
                                                      : process_memory().peak_resident_bytes;
     most_ = std::max(most_, now);

@@ -23,13 +23,13 @@ MemoryUse memory_use(const EngineParts& parts);
 // The most memory in use during its life, into `most` if that is less.
 class MemoryPeak {
   public:
-    MemoryPeak(const Backend& backend, std::uint64_t& most);
+    MemoryPeak(const EngineParts& parts, std::uint64_t& most);
     ~MemoryPeak();
     MemoryPeak(const MemoryPeak&) = delete;
     MemoryPeak& operator=(const MemoryPeak&) = delete;
 
   private:
-    const Backend& backend_;
+    const EngineParts& parts_;
     std::uint64_t& most_;
 };
 

@@ -18,6 +18,7 @@ void ProgressMeter::begin(bool load, int pictures) {
     load_ = load;
     pictures_ = pictures;
     begin_ = Clock::now();
+    pauses_ = {};  // those before do not count
 }
 
 void ProgressMeter::set_steps(int steps_of_a_picture) {

@@ -69,12 +69,7 @@ class Session::Handler {
         return say(answer_capabilities(context_, session_.engine_.status()));
     }
     bool operator()(const InitializeRequest& initialize) const {
-        if (initialize.device_index != 0)
-            fail(ErrorCode::kInvalidRequest,
-                 "expected the device_index 0, this worker's only device (" +
-                     session_.engine_.status().device_name + "), found " +
-                     std::to_string(initialize.device_index) + "; start one worker per device",
-                 initialize.pointer);
+        session_.engine_.select_device(initialize.device);
         return say(answer_done(context_));
     }
     bool operator()(const CancelRequest& cancel) const {

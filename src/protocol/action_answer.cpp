@@ -11,9 +11,6 @@
 namespace sdxl {
 namespace {
 
-// What hosts know this worker's device by; there is one until other backends exist.
-constexpr const char* kGpuId = "cpu";
-
 // What was chosen where the request left it open.
 OrderedJson settings_of(const GenerationResult& result) {
     return {{"steps", result.steps},
@@ -55,7 +52,7 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
                             {"seed", first.seed},
                             {"width", first.width},
                             {"height", first.height},
-                            {"gpuId", kGpuId},
+                            {"gpuId", or_null(result.device)},
                             {"dtype", result.dtype},
                             {"images", std::move(paths)},
                             {"settingsUsed", settings_of(result)}};
@@ -89,7 +86,7 @@ OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result)
                         {"featuresUsed", std::move(used)},
                         {"settingsUsed", settings_of(result)},
                         {"dtype", result.dtype},
-                        {"gpuId", kGpuId}};
+                        {"gpuId", or_null(result.device)}};
     add_additions(data, result, true);
     if (to.image_data)
         for (const GeneratedImage& image : result.images)
@@ -101,6 +98,7 @@ OrderedJson action_batch(const ReplyTo& to, const BatchResult& result) {
     OrderedJson results = OrderedJson::array();
     OrderedJson images = OrderedJson::array();
     int succeeded = 0;
+    std::string device;
     double seconds = 0;
     for (std::size_t i = 0; i < result.items.size(); ++i) {
         const auto& [item, warnings] = result.items[i];
@@ -111,6 +109,7 @@ OrderedJson action_batch(const ReplyTo& to, const BatchResult& result) {
                            {"warnings", warnings}};
         if (item.ok()) {
             ++succeeded;
+            device = item->device;
             seconds += item->total_seconds;
             one["data"] = action_generation(to, *item);
             for (const GeneratedImage& image : item->images) images.push_back(image.path);
@@ -124,7 +123,7 @@ OrderedJson action_batch(const ReplyTo& to, const BatchResult& result) {
     }
     return {{"images", std::move(images)},      {"results", std::move(results)},
             {"succeeded", succeeded},           {"failed", static_cast<int>(result.items.size()) - succeeded},
-            {"generationTimeSeconds", seconds}, {"gpuId", kGpuId}};
+            {"generationTimeSeconds", seconds}, {"gpuId", or_null(device)}};
 }
 
 OrderedJson action_stages(const ReplyTo& to, const StagesResult& result) {
@@ -150,7 +149,7 @@ OrderedJson action_model(const ModelInfo& model) {
             {"modelPath", model.path},
             {"modelType", or_null(model.kind)},
             {"dtype", or_null(model.dtype)},
-            {"gpuId", kGpuId}};
+            {"gpuId", or_null(model.device)}};
 }
 
 OrderedJson action_capabilities(const EngineStatus& status) {
@@ -165,7 +164,8 @@ OrderedJson action_capabilities(const EngineStatus& status) {
             {"memoryOptimizations", memory_optimizations()},
             {"postprocessingOptions", OrderedJson::array()},
             {"deviceName", status.device_name},
-            {"gpuId", kGpuId}};
+            {"devices", action_devices(status)},
+            {"gpuId", or_null(status.device)}};
 }
 
 }  // namespace sdxl

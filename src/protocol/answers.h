@@ -38,6 +38,8 @@ OrderedJson message_stages(const ReplyTo& to, const StagesResult& result);
 OrderedJson message_model(const ModelInfo& model);
 OrderedJson message_status(const WorkerStatus& status);
 OrderedJson message_capabilities(const EngineStatus& status);
+// The machine's devices, this worker's own first [status_answer.cpp].
+OrderedJson message_devices(const EngineStatus& status);
 
 OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result);
 OrderedJson action_batch(const ReplyTo& to, const BatchResult& result);
@@ -45,6 +47,7 @@ OrderedJson action_stages(const ReplyTo& to, const StagesResult& result);
 OrderedJson action_model(const ModelInfo& model);
 OrderedJson action_status(const WorkerStatus& status);
 OrderedJson action_capabilities(const EngineStatus& status);
+OrderedJson action_devices(const EngineStatus& status);
 
 // What this worker can do, by name; true for the few that are built.
 struct Feature {

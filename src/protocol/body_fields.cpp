@@ -311,7 +311,7 @@ GenerationRequest complete(const BodyFields& fields, StartFrom start, const std:
     if (fields.precision)
         request.precision = parse_precision(fields.precision->value).value_or(request.precision);
     set_format(fields, request, report);
-    if (fields.device) check_device(*fields.device, report);
+    if (fields.device) request.device = read_device(*fields.device, report);
     return request;
 }
 

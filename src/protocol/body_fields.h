@@ -110,7 +110,7 @@ void fill_memory(BodyFields::Memory& mine, const BodyFields::Memory& others, Rep
 MemoryWishes memory_wishes(const BodyFields::Memory& fields);
 // A picture that is still to be read [image_field.cpp].
 ImageSource read_image_field(const Field<std::string>& field, Report& report);
-// Accepts this worker's device only [device_field.cpp].
-void check_device(const Field<std::string>& device, Report& report);
+// Understands a device's name [device_field.cpp].
+DeviceChoice read_device(const Field<std::string>& device, Report& report);
 
 }  // namespace sdxl

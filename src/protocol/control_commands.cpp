@@ -50,12 +50,12 @@ Command read_initialize(const CommandInput& input, Report& report) {
     const auto index =
         innermost(input, report, [](const Members& members) { return members.integer("device_index"); });
     if (index) {
-        request.device_index = static_cast<int>(index->value);
-        request.pointer = index->pointer;
+        request.device = {"gpu:" + std::to_string(index->value), index->pointer};
     }
     const auto device =
         innermost(input, report, [](const Members& members) { return members.text("device"); });
-    if (device) check_device(*device, report);
+    if (device && index) report.warn(index->pointer, "is ignored, because 'device' is set");
+    if (device) request.device = read_device(*device, report);
     return request;
 }
 

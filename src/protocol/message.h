@@ -39,8 +39,7 @@ struct ReplyTo {
 struct StatusRequest {};
 struct CapabilitiesRequest {};
 struct InitializeRequest {
-    int device_index = 0;
-    std::string pointer;  // to device_index as it was sent
+    DeviceChoice device;  // that later requests run on which name none
 };
 struct StopRequest {};
 

@@ -59,6 +59,7 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
          {{"total_time", result.total_seconds},
           {"inference_time", result.encode_seconds + result.denoise_seconds + result.decode_seconds},
           {"device_memory_used", result.peak_memory_bytes},
+          {"device", or_null(result.device)},
           {"device_name", result.device_name},
           {"load_time", result.load_seconds},
           {"encode_time", result.encode_seconds},
@@ -129,6 +130,7 @@ OrderedJson message_model(const ModelInfo& model) {
             {"model_path", model.path},
             {"model_type", or_null(model.kind)},
             {"dtype", or_null(model.dtype)},
+            {"device", or_null(model.device)},
             {"size_bytes", model.size_bytes},
             {"load_time", model.load_seconds}};
 }
@@ -146,6 +148,7 @@ OrderedJson message_capabilities(const EngineStatus& status) {
             {"postprocessing_options", OrderedJson::array()},
             {"device", status.device},
             {"device_name", status.device_name},
+            {"devices", message_devices(status)},
             {"backend", status.backend}};
 }
 

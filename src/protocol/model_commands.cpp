@@ -59,7 +59,7 @@ Command read_model_load(const CommandInput& input, Report& report) {
     if (const auto vae = text(input, report, "model_vae")) request.vae = vae->value;
     if (const auto precision = text(input, report, "dtype"))
         request.precision = parse_precision(precision->value).value_or(request.precision);
-    if (const auto device = text(input, report, "device")) check_device(*device, report);
+    if (const auto device = text(input, report, "device")) request.device = read_device(*device, report);
     return request;
 }
 

@@ -4,9 +4,6 @@
 namespace sdxl {
 namespace {
 
-constexpr const char* kGpuId = "cpu";
-constexpr int kCpuScore = 1;  // as hosts compare devices: DirectML 3, CUDA above
-
 const char* state_of(const WorkerStatus& status) {
     if (status.stopping) return "stopping";
     return status.engine.jobs.empty() ? "ready" : "busy";
@@ -44,6 +41,7 @@ OrderedJson message_job(const JobStatus& job) {
     return {
         {"request_id", or_null(job.id)},
         {"command", job.what},
+        {"device", or_null(job.device)},
         {"state", job_state_name(job.state)},
         {"priority", priority_name(job.priority)},
         {"waited_seconds", job.waited_seconds},
@@ -61,6 +59,7 @@ OrderedJson action_job(const JobStatus& job) {
     return {
         {"requestId", or_null(job.id)},
         {"command", job.what},
+        {"device", or_null(job.device)},
         {"state", job_state_name(job.state)},
         {"priority", priority_name(job.priority)},
         {"waitedSeconds", job.waited_seconds},
@@ -82,6 +81,38 @@ OrderedJson list_of(const WorkerStatus& status, Shape shape) {
 
 }  // namespace
 
+OrderedJson message_devices(const EngineStatus& status) {
+    OrderedJson devices = OrderedJson::array();
+    for (const DeviceStatus& device : status.devices)
+        devices.push_back({{"device", device.id},
+                           {"name", device.name},
+                           {"type", device.type},
+                           {"backend", device.backend},
+                           {"capability", or_null(device.capability)},
+                           {"total_memory", device.memory_total_bytes},
+                           {"available_memory", device.memory_available_bytes},
+                           {"performance_score", device.score},
+                           {"healthy", device.fault.empty()},
+                           {"fault", or_null(device.fault)}});
+    return devices;
+}
+
+OrderedJson action_devices(const EngineStatus& status) {
+    OrderedJson devices = OrderedJson::array();
+    for (const DeviceStatus& device : status.devices)
+        devices.push_back({{"device", device.id},
+                           {"name", device.name},
+                           {"type", device.type},
+                           {"backend", device.backend},
+                           {"capability", or_null(device.capability)},
+                           {"totalMemory", device.memory_total_bytes},
+                           {"availableMemory", device.memory_available_bytes},
+                           {"performanceScore", device.score},
+                           {"healthy", device.fault.empty()},
+                           {"fault", or_null(device.fault)}});
+    return devices;
+}
+
 OrderedJson message_status(const WorkerStatus& status) {
     const EngineStatus& engine = status.engine;
     OrderedJson models = OrderedJson::array();
@@ -91,10 +122,7 @@ OrderedJson message_status(const WorkerStatus& status) {
         {"device", engine.device},
         {"device_name", engine.device_name},
         {"backend", engine.backend},
-        {"devices", OrderedJson::array({{{"device", engine.device},
-                                         {"name", engine.device_name},
-                                         {"total_memory", engine.memory_total_bytes},
-                                         {"performance_score", kCpuScore}}})},
+        {"devices", message_devices(engine)},
         {"memory", {{"total_bytes", engine.memory_total_bytes}, {"used_bytes", engine.memory_used_bytes}}},
         {"models", std::move(models)},
         {"busy_with", busy_with(status)},
@@ -124,10 +152,7 @@ OrderedJson action_status(const WorkerStatus& status) {
             {"device", engine.device},
             {"deviceName", engine.device_name},
             {"backend", engine.backend},
-            {"devices", OrderedJson::array({{{"device", engine.device},
-                                             {"name", engine.device_name},
-                                             {"totalMemory", engine.memory_total_bytes},
-                                             {"performanceScore", kCpuScore}}})},
+            {"devices", action_devices(engine)},
             {"memoryTotalBytes", engine.memory_total_bytes},
             {"memoryUsedBytes", engine.memory_used_bytes},
             {"models", std::move(models)},
@@ -148,7 +173,7 @@ OrderedJson action_status(const WorkerStatus& status) {
               {"preemptions", engine.counters.preemptions},
               {"modelLoads", engine.counters.model_loads}}},
             {"uptimeSeconds", status.uptime_seconds},
-            {"gpuId", kGpuId}};
+            {"gpuId", or_null(engine.device)}};
 }
 
 }  // namespace sdxl

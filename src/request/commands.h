@@ -21,6 +21,7 @@ struct ModelLoadRequest {
     // What is to be ready beside it, "" for nothing. A generation uses them where it names them.
     std::string refiner;
     std::string vae;
+    DeviceChoice device = {};
 };
 
 struct ModelUnloadRequest {
@@ -44,6 +45,7 @@ struct ModelInfo {
     std::uint64_t size_bytes = 0;  // loaded: weights as they lie in memory; otherwise of the files
     double load_seconds = 0;       // 0 if it was loaded already
     std::vector<std::string> warnings;
+    std::string device = {};  // id, where it is loaded or would be
 };
 
 struct ModelUnloadResult {

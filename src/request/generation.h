@@ -16,6 +16,7 @@
 
 #include "image/image.h"
 #include "request/adapters.h"
+#include "request/device_name.h"
 #include "request/memory.h"
 #include "request/names.h"
 
@@ -62,6 +63,8 @@ struct GenerationRequest {
     std::string negative_prompt_2;  //
     bool prompt_weighting = true;   // (word:1.2), [word] and BREAK mean something; see text/prompt_weights.h
     int clip_skip = 0;              // layers of the text encoders to leave out at the end, diffusers' count
+
+    DeviceChoice device;
 
     std::string
         model;  // a path, a name under the models folder, or a hub id; "" means the one that is loaded
@@ -206,10 +209,11 @@ struct GenerationResult {
     std::vector<ReferenceReport> references;
     bool perturbed_attention = false;
     bool free_u = false;
-    bool inpainted = false;  // there was a mask
-    int refiner_steps = 0;   // those of `steps` that the refiner made, or of its own pass
-    std::string dtype;       // "bfloat16", "float32"
-    std::string device_name;
+    bool inpainted = false;   // there was a mask
+    int refiner_steps = 0;    // those of `steps` that the refiner made, or of its own pass
+    std::string dtype;        // "bfloat16", "float32"
+    std::string device;       // id: "cpu", "cuda:0"
+    std::string device_name;  // "CPU: <processor>"
     double total_seconds = 0;
     double load_seconds = 0;     // 0 when the model was ready
     double adapter_seconds = 0;  // changing the weights; 0 when they were as wanted

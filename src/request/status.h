@@ -22,6 +22,7 @@ struct JobStatus {
     Priority priority = Priority::kNormal;
     double waited_seconds = 0;              // since it was submitted, without the time in which it ran
     std::optional<ProgressEvent> progress;  // absent before it began
+    std::string device = {};                // id
 };
 std::string_view job_state_name(JobStatus::State state);
 
@@ -33,15 +34,30 @@ struct EngineCounters {
     std::uint64_t model_loads = 0;
 };
 
+// A device of this machine.
+struct DeviceStatus {
+    std::string id;          // "cpu", "cuda:0"
+    std::string name;        // "CPU: <processor>"
+    std::string type;        // "cpu", "cuda", "rocm", "mps", "xpu", "privateuseone"
+    std::string backend;     // "onednn"
+    std::string capability;  // compute capability or instruction set
+    std::uint64_t memory_total_bytes = 0;
+    std::uint64_t memory_available_bytes = 0;
+    double score = 1;   // as hosts compare devices: CPU 1, DirectML 3, others above
+    std::string fault;  // why it is not used by itself, "" if it is well
+};
+
 struct EngineStatus {
-    std::string device;       // "cpu"
+    // Of the device that requests run on which name none.
+    std::string device;       // id
     std::string device_name;  // "CPU: <processor>"
     std::string backend;      // "onednn"
     std::uint64_t memory_total_bytes = 0;
-    std::uint64_t memory_used_bytes = 0;  // resident memory of the process
+    std::uint64_t memory_used_bytes = 0;  // of the CPU: resident memory of the process
     std::vector<ModelInfo> models;        // what is loaded
     std::vector<JobStatus> jobs;          // running first, then in the order in which they will run
     std::array<int, kPriorities> waiting_by_priority{};  // jobs paused or not begun, by Priority
+    std::vector<DeviceStatus> devices;                   // all that are known, that one first
     EngineCounters counters;
 };
 

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "weights/adapter_scales.h"
 #include "weights/model_kind.h"
+#include "weights/torch_file.h"
 #include "weights/weight_scope.h"
 
 namespace sdxl {
@@ -27,7 +28,8 @@ using Leaf = AdapterLeaf;
 // The adapter in a folder: under one of the hub's usual names, or the only file.
 fs::path file_in(const fs::path& folder) {
     std::error_code error;
-    for (const char* name : {"pytorch_lora_weights.safetensors", "adapter_model.safetensors"})
+    for (const char* name : {"pytorch_lora_weights.safetensors", "adapter_model.safetensors",
+                             "pytorch_lora_weights.bin", "adapter_model.bin"})
         if (fs::exists(folder / name, error)) return folder / name;
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(folder, error))
@@ -46,7 +48,7 @@ fs::path find_file(const fs::path& path) {
         fail(ErrorCode::kNotFound, "there is no adapter '" + path.string() + "'");
     if (error) fail(ErrorCode::kIo, "cannot look at '" + path.string() + "': " + error.message());
     fs::path file = fs::is_directory(status) ? file_in(path) : path;
-    constexpr std::array<std::string_view, 5> kOthers{".ckpt", ".pt", ".pth", ".bin", ".gguf"};
+    constexpr std::array<std::string_view, 1> kOthers{".gguf"};
     const std::string extension = file.extension().string();
     if (std::ranges::find(kOthers, extension) != kOthers.end())
         fail(ErrorCode::kUnsupported, "'" + file.string() + "' is a " + extension +
@@ -199,9 +201,17 @@ std::int64_t AdapterModule::rank() const {
 
 AdapterFile AdapterFile::open(const fs::path& path) {
     const fs::path found = find_file(path);
-    auto file = SafetensorsFile::open(found);
+    if (is_torch_file(found)) {
+        const auto file = std::make_shared<const TorchFile>(MappedFile(found));
+        AdapterFile adapter(read_torch_tensors(file->bytes(), file), {}, found);
+        adapter.file_ = file;
+        adapter.contents_ = file->bytes();
+        return adapter;
+    }
+    const auto file = SafetensorsFile::open(found);
     AdapterFile adapter(tensors_of(file->header(), file->bytes(), file), file->header().metadata, found);
-    adapter.file_ = std::move(file);
+    adapter.file_ = file;
+    adapter.contents_ = file->bytes();
     return adapter;
 }
 
@@ -288,7 +298,7 @@ std::string AdapterFile::layout() const {
 
 std::string AdapterFile::content_hash() const {
     if (!file_) return "";
-    const XXH128_hash_t hash = XXH3_128bits(file_->bytes().data(), file_->bytes().size());
+    const XXH128_hash_t hash = XXH3_128bits(contents_.data(), contents_.size());
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, hash);
     constexpr std::string_view kDigits = "0123456789abcdef";

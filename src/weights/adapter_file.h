@@ -52,9 +52,10 @@ struct UnknownTensor {
 
 class AdapterFile {
   public:
-    // A .safetensors file, or a folder with one (as the hub's are). Fails with kNotFound or kIo for the path
-    // itself, kUnsupported for another format, kInvalidModel for a broken file, one that is no adapter (says
-    // what it is), an adapter for another model (named), half a module, or an alpha that is not a number.
+    // A .safetensors file or one of PyTorch's, or a folder with one (as the hub's are). Fails with kNotFound
+    // or kIo for the path itself, kUnsupported for another format, kInvalidModel for a broken file, one that
+    // is no adapter (says what it is), an adapter for another model (named), half a module, or an alpha that
+    // is not a number.
     static AdapterFile open(const std::filesystem::path& path);
 
     // The same for tensors that are open already; content_hash() is "" then.
@@ -92,7 +93,8 @@ class AdapterFile {
     std::size_t tensor_count_ = 0;
     std::optional<AdapterSpelling> spelling_;  // of the first module
     bool original_blocks_ = false;
-    std::shared_ptr<const SafetensorsFile> file_;
+    std::shared_ptr<const WeightBytes> file_;  // keeps the next alive
+    std::span<const std::byte> contents_;
 };
 
 }  // namespace sdxl

@@ -5,13 +5,14 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "weights/torch_file.h"
 
 namespace sdxl {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 6> kOtherFormats{".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx"};
+constexpr std::array<std::string_view, 2> kOtherFormats{".gguf", ".onnx"};
 
 Checkpoint open_file(const fs::path& path) {
     const std::string extension = path.extension().string();
@@ -24,20 +25,25 @@ Checkpoint open_file(const fs::path& path) {
     return read_single_file(files.tensors, files.metadata, path);
 }
 
-// The only .safetensors file in a folder that is not in the diffusers layout.
+// The only file of weights in a folder that is not in the diffusers layout; PyTorch's only where there is no
+// .safetensors file.
 fs::path only_file(const fs::path& folder) {
     std::error_code error;
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(folder, error))
+    std::vector<fs::path> files, pickled;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
         if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+        if (is_torch_file(entry.path())) pickled.push_back(entry.path());
+    }
+    if (files.empty()) files = std::move(pickled);
     if (error) fail(ErrorCode::kIo, "cannot read the folder '" + folder.string() + "': " + error.message());
     if (files.size() == 1) return files.front();
     if (files.empty())
         fail(ErrorCode::kInvalidModel,
-             "the folder '" + folder.string() + "' holds neither a model_index.json nor a .safetensors file");
+             "the folder '" + folder.string() +
+                 "' holds neither a model_index.json nor a .safetensors or .ckpt file");
     std::ranges::sort(files);
     fail(ErrorCode::kInvalidModel, "the folder '" + folder.string() + "' has no model_index.json and " +
-                                       std::to_string(files.size()) + " .safetensors files ('" +
+                                       std::to_string(files.size()) + " files of weights ('" +
                                        files[0].filename().string() + "', '" + files[1].filename().string() +
                                        "'…): name one of them");
 }

@@ -94,6 +94,9 @@ std::optional<std::filesystem::path> find_weights(const std::filesystem::path& f
     for (const char* ending : {".safetensors", ".safetensors.index.json", ".fp16.safetensors",
                                ".fp16.safetensors.index.json", ".safetensors.index.fp16.json"})
         if (std::filesystem::exists(folder / (stem + ending), ignored)) return folder / (stem + ending);
+    const std::string pickled = stem == "model" ? "pytorch_model" : stem;  // as transformers calls it
+    for (const char* ending : {".bin", ".bin.index.json", ".fp16.bin"})
+        if (std::filesystem::exists(folder / (pickled + ending), ignored)) return folder / (pickled + ending);
     return std::nullopt;
 }
 

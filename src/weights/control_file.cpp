@@ -10,6 +10,7 @@
 #include "weights/control_names.h"
 #include "weights/json_file.h"
 #include "weights/model_kind.h"
+#include "weights/torch_file.h"
 
 namespace sdxl {
 namespace {
@@ -235,7 +236,7 @@ ControlCheckpoint open_control(const fs::path& path) {
     if (error) fail(ErrorCode::kIo, "cannot look at '" + path.string() + "': " + error.message());
     const bool folder = fs::is_directory(status);
     const fs::path file = folder ? weights_in(path) : path;
-    if (file.extension() != ".safetensors" && !folder)
+    if (file.extension() != ".safetensors" && !is_torch_file(file) && !folder)
         fail(ErrorCode::kUnsupported, "'" + path.string() +
                                           "' is no .safetensors file: convert it, or download the "
                                           "safetensors version of the control model");

@@ -23,7 +23,7 @@ bool is_there(const fs::path& path) {
 [[noreturn]] void refuse_without_weights(const fs::path& folder, const std::string& stem) {
     std::error_code ignored;
     for (const auto& file : fs::directory_iterator(folder, ignored))
-        if (file.path().extension() == ".bin" || file.path().extension() == ".msgpack")
+        if (file.path().extension() == ".msgpack")
             fail(ErrorCode::kUnsupported,
                  "'" + file.path().string() +
                      "' is not safetensors: download or convert the safetensors version");

@@ -10,6 +10,7 @@
 #include "weights/model_kind.h"
 #include "weights/open_clip_tensors.h"
 #include "weights/safetensors.h"
+#include "weights/torch_file.h"
 
 namespace sdxl {
 namespace {
@@ -31,9 +32,9 @@ bool is_there(const fs::path& path) {
 
 fs::path weights_in(const fs::path& folder) {
     for (const char* name : {"model.safetensors", "model.fp16.safetensors", "model.safetensors.index.json",
-                             "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"})
+                             "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors",
+                             "pytorch_model.bin", "open_clip_pytorch_model.bin"})
         if (is_there(folder / name)) return folder / name;
-    if (is_there(folder / "pytorch_model.bin")) refuse_format(folder / "pytorch_model.bin");
     fail(ErrorCode::kNotFound, "the folder '" + folder.string() + "' holds no image encoder: expected a " +
                                    "model.safetensors and its config.json");
 }
@@ -84,9 +85,11 @@ ImageEncoderCheckpoint open_image_encoder(const fs::path& path) {
     ImageEncoderCheckpoint encoder;
     encoder.path = fs::is_directory(status) ? weights_in(path) : path;
     const std::string file = encoder.path.filename().string();
-    if (!file.ends_with(".safetensors") && !file.ends_with(".index.json")) refuse_format(encoder.path);
+    if (!file.ends_with(".safetensors") && !file.ends_with(".index.json") && !is_torch_file(encoder.path))
+        refuse_format(encoder.path);
     read_tensors(encoder, open_tensor_files(encoder.path).tensors);
-    if (file.starts_with("model.")) encoder.config = config_of(encoder.path.parent_path() / "config.json");
+    if (file.starts_with("model.") || file.starts_with("pytorch_model."))
+        encoder.config = config_of(encoder.path.parent_path() / "config.json");
     return encoder;
 }
 

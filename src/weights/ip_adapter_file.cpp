@@ -8,6 +8,7 @@
 #include "weights/component_names.h"
 #include "weights/model_kind.h"
 #include "weights/safetensors.h"
+#include "weights/torch_file.h"
 
 namespace sdxl {
 namespace {
@@ -48,7 +49,7 @@ void require_format(const fs::path& path) {
     if (status.type() == fs::file_type::not_found)
         fail(ErrorCode::kNotFound, "there is no IP-Adapter '" + path.string() + "'");
     if (error) fail(ErrorCode::kIo, "cannot look at '" + path.string() + "': " + error.message());
-    if (path.extension() != ".safetensors")
+    if (path.extension() != ".safetensors" && !is_torch_file(path))
         fail(ErrorCode::kUnsupported, "'" + path.string() +
                                           "' is no .safetensors file: download or convert " +
                                           "the safetensors version of the IP-Adapter");

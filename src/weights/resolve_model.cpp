@@ -10,6 +10,7 @@
 #include "core/edit_distance.h"
 #include "core/error.h"
 #include "weights/safetensors_header.h"
+#include "weights/torch_file.h"
 
 namespace sdxl {
 namespace {
@@ -18,7 +19,8 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kModelsShown = 10;
 constexpr std::size_t kMaxNameBytes = 1024;
-constexpr std::string_view kExtension = ".safetensors";
+// The first goes before the others where a name has several files.
+constexpr std::string_view kExtensions[] = {".safetensors", ".ckpt", ".pt", ".pth", ".bin"};
 constexpr std::string_view kHubPrefix = "models--";
 constexpr int kMostDepth = 3;             // of folders below a kind's own
 constexpr std::size_t kMostFiles = 4096;  // that are looked at there
@@ -42,6 +44,15 @@ const Kind& kind_of(FileKind kind) {
 bool is_there(const fs::path& path) {
     std::error_code ignored;
     return fs::exists(path, ignored);
+}
+
+bool is_weights_file(const fs::path& path) {
+    return path.extension() == kExtensions[0] || is_torch_file(path);
+}
+
+// What a whole model comes in: .bin and .pt are parts of models.
+bool is_model_file(const fs::path& path) {
+    return path.extension() == kExtensions[0] || path.extension() == ".ckpt";
 }
 
 // Entries of a folder; none if it cannot be read.
@@ -79,14 +90,19 @@ fs::path newest_snapshot(const fs::path& cache) {
 
 // Every place in the models folder to look at, in order.
 std::vector<fs::path> places(const std::string& name, const fs::path& models_dir) {
-    const std::string with_extension = name + std::string(kExtension);
-    std::vector<fs::path> found{models_dir / name, models_dir / with_extension};
+    std::vector<fs::path> found{models_dir / name};
+    const auto add_files = [&](const std::string& stem) {
+        for (const std::string_view extension : kExtensions)
+            if (extension == kExtensions[0] || is_there(models_dir / (stem + std::string(extension))))
+                found.push_back(models_dir / (stem + std::string(extension)));
+    };
+    add_files(name);
     const std::size_t slash = name.find('/');
     if (slash != std::string::npos && name.find('/', slash + 1) == std::string::npos &&
         slash + 1 < name.size()) {
         const std::string model = name.substr(slash + 1);
         found.push_back(models_dir / model);
-        found.push_back(models_dir / (model + std::string(kExtension)));
+        add_files(model);
         const std::string cache = std::string(kHubPrefix) + name.substr(0, slash) + "--" + model;
         found.push_back(newest_snapshot(models_dir / cache));
     }
@@ -174,11 +190,11 @@ std::set<std::string> models_in(const fs::path& models_dir) {
     std::set<std::string> names;
     for (const auto& path : entries(models_dir)) {
         const std::string file = path.filename().string();
-        if (path.extension() == kExtension) names.insert(path.stem().string());
+        if (is_model_file(path)) names.insert(path.stem().string());
         if (file.starts_with(kHubPrefix)) names.insert(hub_id(file));
         if (is_there(path / "model_index.json")) names.insert(file);
         for (const auto& inner : entries(path))
-            if (inner.extension() == kExtension || is_there(inner / "model_index.json"))
+            if (is_model_file(inner) || is_there(inner / "model_index.json"))
                 names.insert(file + "/" + inner.filename().string());
     }
     return names;
@@ -200,7 +216,7 @@ std::vector<fs::path> files_of(FileKind kind, const fs::path& models_dir) {
             const bool is_folder = at->is_directory(ignored);
             const bool is_model = is_folder && is_there(at->path() / "config.json");
             if (is_folder && (is_model || at.depth() >= kMostDepth)) at.disable_recursion_pending();
-            if (is_model || (!is_folder && at->path().extension() == kExtension)) files.push_back(at->path());
+            if (is_model || (!is_folder && is_weights_file(at->path()))) files.push_back(at->path());
             if (files.size() == kMostFiles) return files;
         }
     std::ranges::sort(files);
@@ -215,7 +231,10 @@ fs::path resolve_file(FileKind kind, const std::string& name, const fs::path& mo
         for (const std::string_view folder : kind_of(kind).folders)
             if (is_there(models_dir / folder)) {
                 tried.push_back(models_dir / folder / name);
-                tried.push_back(models_dir / folder / (name + std::string(kExtension)));
+                for (const std::string_view extension : kExtensions)
+                    if (const fs::path file = models_dir / folder / (name + std::string(extension));
+                        extension == kExtensions[0] || is_there(file))
+                        tried.push_back(file);
             }
         const auto others = places(name, models_dir);
         tried.insert(tried.end(), others.begin(), others.end());
@@ -236,8 +255,7 @@ fs::path resolve_file(FileKind kind, const std::string& name, const fs::path& mo
         require_inside(kind, below[0], name, models_dir);
         return below[0];
     }
-    const bool is_path =
-        path.is_absolute() || name.find('/') != std::string::npos || path.extension() == kExtension;
+    const bool is_path = path.is_absolute() || name.find('/') != std::string::npos || is_weights_file(path);
     if (is_path) {
         tried.push_back(path);
         if (confine && is_there(path)) require_inside(kind, path, name, models_dir);

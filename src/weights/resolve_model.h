@@ -10,10 +10,10 @@ namespace sdxl {
 
 // Where `name` is, the first of:
 //   an absolute path as it is;
-//   <models_dir>/<name>, also with .safetensors added;
-//   for a hub id "org/model": <models_dir>/model, also with .safetensors added, and the newest snapshot of a
+//   <models_dir>/<name>, also with .safetensors, .ckpt, .pt, .pth or .bin added;
+//   for a hub id "org/model": <models_dir>/model, likewise, and the newest snapshot of a
 //   hub cache at <models_dir>/models--org--model;
-//   a path from the working directory, if it looks like one (it has a '/' or ends in .safetensors).
+//   a path from the working directory, if it looks like one (it has a '/' or ends as files of weights do).
 // Relative names must not contain "..", and what a name finds in the models folder must not leave it by
 // links. With `confine`, neither may a path. Only looks whether something is there; open_checkpoint says
 // whether it is a model. Fails with kInvalidRequest for an empty name or one that leaves, kNotFound with the

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "weights/json_file.h"
+#include "weights/torch_file.h"
 
 namespace sdxl {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 TensorFiles open_one(const fs::path& path) {
+    if (is_torch_file(path)) return {open_torch_file(path), {}};
     const auto file = SafetensorsFile::open(path);
     const std::span<const std::byte> bytes = file->bytes();
     return {tensors_of(file->header(), bytes, file), file->header().metadata};

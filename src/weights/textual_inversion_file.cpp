@@ -15,6 +15,7 @@
 #include "core/mapped_file.h"
 #include "weights/component_names.h"
 #include "weights/model_kind.h"
+#include "weights/torch_file.h"
 
 namespace sdxl {
 namespace {
@@ -163,30 +164,31 @@ void read_tensors(TextualInversion& inversion, const FileTensors& tensors, const
 
 // What torch.save writes: a zip archive, or a pickle of protocol 2.
 bool is_pickle(const fs::path& path, std::span<const std::byte> bytes) {
-    std::string extension = path.extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    for (const std::string_view known : {".pt", ".bin", ".pth", ".ckpt", ".pkl"})
-        if (extension == known) return true;
+    if (is_torch_file(path)) return true;
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     return text.starts_with("PK\x03\x04") || text.starts_with("\x80\x02");
 }
 
 FileTensors open_tensors(const fs::path& path) {
     MappedFile mapped(path);
-    if (is_pickle(path, mapped.bytes()))
-        fail(ErrorCode::kUnsupported, "'" + path.string() +
-                                          "' is a pickle, which can run code when it is read: convert it to "
-                                          ".safetensors");
+    if (is_pickle(path, mapped.bytes())) {
+        const auto pickled = std::make_shared<const TorchFile>(std::move(mapped));
+        return read_torch_tensors(pickled->bytes(), pickled);
+    }
     const auto file = std::make_shared<const SafetensorsFile>(std::move(mapped));
     return tensors_of(file->header(), file->bytes(), file);
 }
 
 // What diffusers' training of both text encoders leaves.
 void read_folder(TextualInversion& inversion, const fs::path& folder) {
-    const fs::path first = folder / "learned_embeds.safetensors";
-    const fs::path second = folder / "learned_embeds_2.safetensors";
     std::error_code ignored;
+    const auto either = [&](const std::string& stem) {
+        const fs::path pickled = folder / (stem + ".bin");
+        return fs::exists(pickled, ignored) && !fs::exists(folder / (stem + ".safetensors"), ignored)
+                   ? pickled
+                   : folder / (stem + ".safetensors");
+    };
+    const fs::path first = either("learned_embeds"), second = either("learned_embeds_2");
     if (!fs::exists(first, ignored) && !fs::exists(second, ignored))
         fail(ErrorCode::kNotFound, "'" + folder.string() +
                                        "' is a folder without learned_embeds.safetensors: name the "

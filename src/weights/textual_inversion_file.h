@@ -1,7 +1,7 @@
 // Textual inversions (embeddings) for SDXL on disk: vectors for both text encoders that a word of the prompt
 // stands for. Gal et al., "An Image is Worth One Word", 2022.
 //
-// Read, as .safetensors: "clip_l" and "clip_g" (kohya, OneTrainer, A1111, diffusers' advanced training),
+// Read, as .safetensors or PyTorch's files (torch_file.h): "clip_l" and "clip_g" (kohya, OneTrainer, A1111, diffusers' advanced training),
 // "text_encoders_0" and "text_encoders_1" (pivotal tuning), and diffusers' files of one token, whose encoder
 // the width tells, or the folder with both of them ("learned_embeds.safetensors",
 // "learned_embeds_2.safetensors"). A file for one encoder alone is taken, as diffusers takes it: the other
@@ -34,7 +34,7 @@ struct TextualInversion {
     std::vector<std::string> warnings;
 };
 
-// Fails with kNotFound and kIo as files do; with kUnsupported for pickles (.pt, .bin), which can run code;
+// Fails with kNotFound and kIo as files do; with kUnsupported for pickles that hold more than tensors;
 // with kInvalidModel, naming file and tensor, for a broken file, one that is something else (which is named,
 // as is an embedding for another model), widths or numbers of vectors that do not fit, and NaN or infinity.
 std::shared_ptr<const TextualInversion> load_textual_inversion(const std::filesystem::path& path);

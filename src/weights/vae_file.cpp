@@ -12,6 +12,7 @@
 #include "weights/component_names.h"
 #include "weights/json_file.h"
 #include "weights/safetensors.h"
+#include "weights/torch_file.h"
 #include "weights/vae_names.h"
 
 namespace sdxl {
@@ -110,8 +111,8 @@ VaeCheckpoint from_model(const fs::path& path) {
 }
 
 std::optional<fs::path> weights_in(const fs::path& folder) {
-    for (const char* name :
-         {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"})
+    for (const char* name : {"diffusion_pytorch_model.safetensors",
+                             "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.bin"})
         if (is_there(folder / name)) return folder / name;
     return std::nullopt;
 }
@@ -129,7 +130,7 @@ VaeCheckpoint open_vae(const fs::path& path) {
         read_vae_tensors(vae, open_tensor_files(*weights).tensors);
         return vae;
     }
-    if (path.extension() != ".safetensors" || !is_there(path))
+    if ((path.extension() != ".safetensors" && !is_torch_file(path)) || !is_there(path))
         return from_model(path);  // which says what is wrong
     const FileTensors tensors = open_tensor_files(path).tensors;
     if (!is_vae_alone(tensors)) return from_model(path);

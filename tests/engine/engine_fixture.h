@@ -9,7 +9,7 @@
 #include <future>
 #include <iterator>
 
-#include "engine/engine.h"
+#include "engine/device_engines.h"
 #include "image/png.h"
 
 namespace sdxl {

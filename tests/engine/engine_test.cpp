@@ -344,12 +344,12 @@ TEST_F(EngineTest, AModelThatChangesMeanwhileIsNotMixed) {
 
 TEST(MakeEngine, RefusesWhatIsNotThere) {
     EngineConfig config;
-    config.device = "cuda:0";
+    config.devices.device = "cuda:0";
     EXPECT_THROW(make_engine(config), Failure);
-    config.device = "cpu";
-    config.backend = "torch";
+    config.devices.device = "cpu";
+    config.devices.backend = "torch";
     EXPECT_THROW(make_engine(config), Failure);
-    config.backend = "reference";
+    config.devices.backend = "reference";
     EXPECT_EQ(make_engine(config)->status().backend, "reference");
 }
 

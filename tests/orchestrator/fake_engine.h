@@ -73,6 +73,11 @@ class FakeEngine final : public Engine {
         return {Error{ErrorCode::kNotFound, "no model is called missing", ""}};
     }
 
+    void select_device(const DeviceChoice& choice) override {
+        if (choice.name != "" && choice.name != "cpu" && choice.name != "gpu:0")
+            fail(ErrorCode::kUnsupported, "device '" + choice.name + "' is not there", choice.pointer);
+    }
+
     void finish_at_once() { at_once_ = true; }
     // False if nothing waits.
     bool finish_next() {

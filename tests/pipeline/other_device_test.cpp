@@ -19,7 +19,7 @@ using ModelPtr = std::shared_ptr<const SdxlModel>;
 using Pixels = std::vector<float>;  // [H, W, 3] in -1..1
 
 ModelPtr load(Backend& backend) {
-    return load_sdxl_model(SDXL_FIXTURES "/micro", backend, DType::kF32, CancelToken(), nullptr);
+    return load_sdxl_model(SDXL_FIXTURES "/micro", backend, {DType::kF32}, CancelToken(), nullptr);
 }
 
 GenerationRequest request_of(int size) {

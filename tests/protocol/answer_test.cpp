@@ -24,6 +24,7 @@ GenerationResult some_result() {
     result.scheduler = SchedulerType::kEulerAncestral;
     result.base_model = "/models/m";
     result.dtype = "bfloat16";
+    result.device = "cuda:1";
     result.device_name = "CPU: x";
     result.total_seconds = 10;
     result.load_seconds = 1;
@@ -39,6 +40,8 @@ WorkerStatus some_status() {
     status.engine.device = "cpu";
     status.engine.device_name = "CPU: x";
     status.engine.backend = "onednn";
+    status.engine.devices.push_back({"cpu", "CPU: x", "cpu", "onednn", "avx2", 10, 4, 1, ""});
+    status.engine.devices.push_back({"cuda:0", "GPU", "cuda", "torch", "9.0", 20, 19, 7.5, "broken"});
     status.engine.memory_total_bytes = 10;
     status.engine.models.push_back({"m", "/models/m", "sdxl-base", true, "bfloat16", 99, 1.5, {}});
     JobStatus running;
@@ -133,6 +136,9 @@ TEST(MessageAnswer, StateAndModels) {
     EXPECT_EQ(status["data"]["queue"]["high"], 1);
     EXPECT_EQ(status["data"]["counters"]["requests"]["received"], 7);
     EXPECT_EQ(status["data"]["devices"][0]["performance_score"], 1);
+    EXPECT_EQ(status["data"]["devices"][0]["healthy"], true);
+    EXPECT_EQ(status["data"]["devices"][1]["total_memory"], 20);
+    EXPECT_EQ(status["data"]["devices"][1]["fault"], "broken");
     const Json able = parse_line(answer_capabilities(message_reply(), some_status().engine));
     EXPECT_EQ(able["data"]["features"]["text_to_image"], true);
     EXPECT_EQ(able["data"]["features"]["upscaling"], false);
@@ -169,7 +175,7 @@ TEST(ActionAnswer, Generations) {
     EXPECT_EQ(enhanced["seedUsed"], 5);
     EXPECT_EQ(enhanced["featuresUsed"]["textToImage"], true);
     EXPECT_EQ(enhanced["featuresUsed"]["lora"], false);
-    EXPECT_EQ(enhanced["gpuId"], "cpu");
+    EXPECT_EQ(enhanced["gpuId"], "cuda:1");
     const Json image = parse_line(answer(action("generate_image"), some_result()))["data"];
     EXPECT_EQ(image["outputPath"], "/out/a.png");
     EXPECT_EQ(image["seed"], 5);

@@ -30,7 +30,7 @@ std::string told(const Message& message) {
             << request->guidance_scale.value_or(-1) << ' ' << request->seed << ' '
             << static_cast<int>(request->rng) << ' ' << request->batch_size << ' '
             << static_cast<int>(request->precision) << ' ' << request->save_path << ' '
-            << request->return_image_data << ' ';
+            << request->return_image_data << ' ' << request->device.name << ' ';
         tell(out, request->scheduler);
         tell(out, request->sigma_schedule);
         for (const SchedulerOption& option : request->scheduler_options)
@@ -69,7 +69,7 @@ std::string told(const Message& message) {
                 << request->refiner->strength.value_or(-1);
     } else if (const auto* load = std::get_if<ModelLoadRequest>(&*message.command)) {
         out << load->model << ' ' << load->id << ' ' << load->refiner << ' ' << load->vae << ' '
-            << static_cast<int>(load->precision);
+            << static_cast<int>(load->precision) << load->device.name;
     } else if (const auto* unload = std::get_if<ModelUnloadRequest>(&*message.command)) {
         out << unload->model;
     } else if (const auto* info = std::get_if<ModelInfoRequest>(&*message.command)) {
@@ -77,7 +77,7 @@ std::string told(const Message& message) {
     } else if (const auto* cleanup = std::get_if<CleanupRequest>(&*message.command)) {
         out << cleanup->unload_models;
     } else if (const auto* initialize = std::get_if<InitializeRequest>(&*message.command)) {
-        out << initialize->device_index << initialize->pointer;
+        out << initialize->device.name << initialize->device.pointer;
     } else if (const auto* cancel = std::get_if<CancelRequest>(&*message.command)) {
         out << cancel->target << cancel->all;
     }

@@ -107,10 +107,12 @@ TEST(MessageEnvelope, Refusals) {
 }
 
 TEST(ActionEnvelope, Commands) {
-    EXPECT_EQ(command_of<InitializeRequest>(R"({"action":"initialize"})").device_index, 0);
+    EXPECT_EQ(command_of<InitializeRequest>(R"({"action":"initialize"})").device.name, "");
     const auto initialize = command_of<InitializeRequest>(R"({"action":"initialize","deviceIndex":2})");
-    EXPECT_EQ(initialize.device_index, 2);
-    EXPECT_EQ(initialize.pointer, "/deviceIndex");
+    EXPECT_EQ(initialize.device.name, "gpu:2");
+    EXPECT_EQ(initialize.device.pointer, "/deviceIndex");
+    EXPECT_EQ(command_of<InitializeRequest>(R"({"action":"initialize","device":"cuda:1"})").device.name,
+              "cuda:1");
     EXPECT_EQ(command_of<ModelLoadRequest>(
                   R"({"action":"load_model","model_path":"p","model_type":"SDXL","model_id":"i"})")
                   .model,
@@ -145,7 +147,7 @@ TEST(ActionEnvelope, Refusals) {
     expect_error(R"({"action":"generate_image","parameters":[1]})", ErrorCode::kInvalidRequest, "/parameters",
                  "an object");
     expect_error(R"({"action":"initialize","device_index":-1})", ErrorCode::kInvalidRequest, "/device_index");
-    expect_error(R"({"action":"initialize","device":"cuda:0"})", ErrorCode::kUnsupported, "/device");
+    expect_error(R"({"action":"initialize","device":"toaster"})", ErrorCode::kInvalidRequest, "/device");
 }
 
 TEST(FlatEnvelope, Commands) {

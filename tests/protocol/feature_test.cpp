@@ -9,15 +9,10 @@ void expect_refused(const std::string& data, const std::string& pointer) {
 }
 
 TEST(Features, FlatRefusals) {
-    const std::pair<const char*, const char*> cases[] = {{"device", "\"cuda:0\""},
-                                                         {"device", "\"privateuseone:0\""},
-                                                         {"device", "\"mps\""},
-                                                         {"format", "\"bmp\""},
-                                                         {"output_format", "\"avif\""},
-                                                         {"dtype", "\"int8\""},
-                                                         {"upscale", R"({"enabled":true,"factor":2})"},
-                                                         {"safety_checker", "true"},
-                                                         {"postprocessing", "[\"upscale\"]"}};
+    const std::pair<const char*, const char*> cases[] = {
+        {"format", "\"bmp\""},      {"output_format", "\"avif\""},
+        {"dtype", "\"int8\""},      {"upscale", R"({"enabled":true,"factor":2})"},
+        {"safety_checker", "true"}, {"postprocessing", "[\"upscale\"]"}};
     for (const auto& [member, value] : cases)
         expect_refused(std::string(R"({"prompt":"p",")") + member + "\":" + value + "}",
                        std::string("/data/") + member);
@@ -28,7 +23,6 @@ TEST(Features, EnhancedRefusals) {
         {"Model", "Tokenizer", "\"t\""},
         {"Model", "TextEncoder", "\"t\""},
         {"Model", "TextEncoder2", "\"t\""},
-        {"Performance", "Device", "\"cuda:0\""},
         {"Postprocessing", "SafetyChecker", "true"},
         {"Postprocessing", "Upscaler", "\"esrgan\""},
         {"Postprocessing", "Watermark", "true"},
@@ -76,15 +70,29 @@ TEST(Features, AMistakeInAMissingFeatureIsFoundToo) {
     EXPECT_EQ(findings[1].error.code, ErrorCode::kInvalidRequest);
 }
 
-TEST(Features, TheAssignedDeviceIsThisOne) {
-    for (const char* name : {"gpu_0", "GPU0", "0"}) {
+TEST(Features, DevicesAreKnownByAllTheirNames) {
+    const std::pair<const char*, const char*> cases[] = {{"gpu_0", "gpu:0"},
+                                                         {"GPU1", "gpu:1"},
+                                                         {"0", "gpu:0"},
+                                                         {"cuda", "cuda:0"},
+                                                         {"CUDA:3", "cuda:3"},
+                                                         {"mps", "mps"},
+                                                         {"cpu:0", "cpu"},
+                                                         {"privateuseone:0", "privateuseone:0"},
+                                                         {"dml:1", "privateuseone:1"},
+                                                         {"hip:0", "rocm:0"},
+                                                         {"auto", ""},
+                                                         {"DirectML", "privateuseone:0"}};
+    for (const auto& [sent, name] : cases) {
         const Message message =
-            parse_message(inference(std::string(R"({"prompt":"p","device":")") + name + "\"}"));
-        generation_of(message);
-        EXPECT_TRUE(warns(message, "/data/device", "CPU")) << name;
+            parse_message(inference(std::string(R"({"prompt":"p","device":")") + sent + "\"}"));
+        EXPECT_EQ(generation_of(message).device.name, name) << sent;
+        EXPECT_EQ(generation_of(message).device.pointer, "/data/device") << sent;
+        EXPECT_TRUE(message.warnings.empty()) << sent;
     }
-    const Message plain = parse_message(inference(R"({"prompt":"p","device":"cpu"})"));
-    EXPECT_TRUE(plain.warnings.empty());
+    for (const char* sent : {"vulkan", "cuda:", "cuda:x", "cuda:99999", "cpu1x"})
+        expect_error(inference(std::string(R"({"prompt":"p","device":")") + sent + "\"}"),
+                     ErrorCode::kInvalidRequest, "/data/device", "privateuseone");
 }
 
 TEST(Features, SwitchedOffPasses) {

@@ -23,7 +23,7 @@ using Pointers = std::vector<std::string>;
 
 TEST(Validate, EveryFindingInTheOrderSent) {
     const auto result = validated(
-        R"({"action":"validate_request","request":{"scheduler":"Eulr","width":63,"prompt":7,"loras":[{"weight":1}],"device":"mps","steps":"3","hieght":64}})");
+        R"({"action":"validate_request","request":{"scheduler":"Eulr","width":63,"prompt":7,"loras":[{"weight":1}],"device":"toaster","steps":"3","hieght":64}})");
     EXPECT_EQ(pointers(result), (Pointers{"/request/scheduler", "/request/width", "/request/prompt",
                                           "/request/loras/0", "/request/device", "/request/steps"}));
     EXPECT_FALSE(result.request);

@@ -502,4 +502,10 @@ std::unique_ptr<Backend> make_onednn_backend() {
         "start", [] { return std::unique_ptr<Backend>(std::make_unique<onednn::OnednnBackend>()); });
 }
 
+std::string onednn_description() {
+    const dnnl_version_t& version = *dnnl_version();
+    return "oneDNN " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+           std::to_string(version.patch);
+}
+
 }  // namespace sdxl

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "backend/backend.h"
 
@@ -12,5 +13,8 @@ namespace sdxl {
 
 // Fails with kInternal where oneDNN finds no CPU engine.
 std::unique_ptr<Backend> make_onednn_backend();
+
+// "oneDNN 2.6.3".
+std::string onednn_description();
 
 }  // namespace sdxl
