@@ -20,7 +20,6 @@ void describe_cuda(int index, DeviceInfo& info) {
     info.unified_memory = properties->integrated != 0;
     info.float16 = true;
     info.bfloat16 = properties->major >= 8;
-    info.memory = cuda_memory(index);
 }
 
 DeviceMemory cuda_memory(int index) {
