@@ -131,7 +131,8 @@ void run_adapter_bench(const AdapterBenchOptions& options) {
     constexpr std::uint64_t kBudget = std::uint64_t{4} << 30U;
     std::shared_ptr<const SdxlModel> model;
     const auto load = [&] {
-        return seconds_of([&] { model = load_sdxl_model(options.model, *backend, compute, token, nullptr); });
+        return seconds_of(
+            [&] { model = load_sdxl_model(options.model, *backend, {compute}, token, nullptr); });
     };
     // From scratch is once in a process: again, the system hands out pages that are there already.
     const double loading = load();
@@ -145,7 +146,7 @@ void run_adapter_bench(const AdapterBenchOptions& options) {
     std::uint64_t lora_bytes = 0;
     for (int i = 0; i < options.repeat; ++i) {
         const fs::path path = folder.path() / ("lora" + std::to_string(i) + ".safetensors");
-        write_lora(path, weights.checkpoint().unet, options.rank, static_cast<unsigned>(i));
+        write_lora(path, weights.part(AdapterPart::kUnet)->weights(), options.rank, static_cast<unsigned>(i));
         lora_bytes = fs::file_size(path);
         std::vector<AdapterUse> uses(1);
         const double read = seconds_of([&] {

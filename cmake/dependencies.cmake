@@ -31,3 +31,40 @@ pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)      # XXH3: adapte
 if(SDXL_OPENMP)
   find_package(OpenMP REQUIRED)        # the thread pool that oneDNN uses too
 endif()
+# libtorch: every device but the CPU, as a plugin (src/backend/torch); without it the worker has the CPU alone. Found by
+# hand: its package file wants the compilers and libraries of all that it was built with.
+find_path(TORCH_INCLUDE_DIR ATen/core/Tensor.h HINTS ${SDXL_TORCH_ROOT}/include)
+find_path(TORCH_VERSION_INCLUDE_DIR torch/version.h HINTS ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
+find_library(TORCH_CPU_LIBRARY torch_cpu HINTS ${SDXL_TORCH_ROOT}/lib)
+find_library(TORCH_C10_LIBRARY c10 HINTS ${SDXL_TORCH_ROOT}/lib)
+if(TORCH_INCLUDE_DIR AND TORCH_VERSION_INCLUDE_DIR AND TORCH_CPU_LIBRARY AND TORCH_C10_LIBRARY)
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_INCLUDES ${TORCH_INCLUDE_DIR})
+  set(CMAKE_REQUIRED_LIBRARIES ${TORCH_C10_LIBRARY})
+  # PyTorch's own packages had another std::string than this compiler's until version 2.6: they link with nothing here.
+  check_cxx_source_compiles("#include <c10/util/Exception.h>
+    int main() { throw c10::Error(std::string(), std::string(), nullptr); }" SDXL_TORCH_LINKS)
+  unset(CMAKE_REQUIRED_INCLUDES)
+  unset(CMAKE_REQUIRED_LIBRARIES)
+  if(SDXL_TORCH_LINKS)
+    add_library(Torch::torch INTERFACE IMPORTED)
+    target_include_directories(Torch::torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIR} ${TORCH_VERSION_INCLUDE_DIR})
+    target_compile_definitions(Torch::torch INTERFACE AT_PER_OPERATOR_HEADERS)  # declarations of the ops that are used
+    target_link_libraries(Torch::torch INTERFACE ${TORCH_CPU_LIBRARY} ${TORCH_C10_LIBRARY})
+    # On machines with CUDA or ROCm: nothing refers to these by name, they register themselves.
+    foreach(library IN ITEMS torch_cuda c10_cuda torch_hip c10_hip torch_xpu c10_xpu)
+      find_library(TORCH_${library}_LIBRARY ${library} HINTS ${SDXL_TORCH_ROOT}/lib)
+      if(TORCH_${library}_LIBRARY)
+        target_link_libraries(Torch::torch INTERFACE -Wl,--no-as-needed ${TORCH_${library}_LIBRARY} -Wl,--as-needed)
+      endif()
+    endforeach()
+    find_package(CUDAToolkit QUIET)
+    if(TORCH_c10_cuda_LIBRARY AND CUDAToolkit_FOUND)
+      add_library(Torch::cuda INTERFACE IMPORTED)  # CUDA's headers: names, memory and cache of its devices
+      target_link_libraries(Torch::torch INTERFACE CUDA::cudart)
+    endif()
+  endif()
+endif()
+if(NOT TARGET Torch::torch)
+  message(STATUS "libtorch not found (libtorch-dev, or SDXL_TORCH_ROOT): no torch backend, the CPU alone by oneDNN")
+endif()

@@ -1,27 +1,40 @@
-# sdxl_layer(<name> SOURCES <files…> [USES <layers…>] [LIBS <libraries…>])
+# sdxl_layer(<name> [PLUGIN] SOURCES <files…> [USES <layers…>] [LIBS <libraries…>])
 #
 # One folder under src/ is one layer and one static library, sdxl_<name>. USES names every layer whose headers it may
 # include; the list is written to <build>/layers.txt, and tests/layers_test reads it and fails on an include that is
 # not declared. Headers are found by SOURCES too, so that each is compiled alone (target sdxl_headers).
+# A PLUGIN is a shared library beside the executables instead, which nothing links: it is loaded at run time, exports
+# only what it marks, and brings its own copy of the layers that it uses. Its headers are its own.
 set(SDXL_LAYERS_FILE ${CMAKE_BINARY_DIR}/layers.txt)
 file(WRITE ${SDXL_LAYERS_FILE} "")
 set_property(GLOBAL PROPERTY SDXL_HEADERS "")
 
 function(sdxl_layer name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;USES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "PLUGIN" "" "SOURCES;USES;LIBS" ${ARGN})
   set(target sdxl_${name})
   string(REPLACE "/" "_" target ${target})
-  add_library(${target} STATIC ${ARG_SOURCES})
+  if(ARG_PLUGIN)
+    get_filename_component(file ${name} NAME)
+    add_library(${target} MODULE ${ARG_SOURCES})
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME sdxl_${file} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
+      CXX_VISIBILITY_PRESET hidden)
+    target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+  else()
+    add_library(${target} STATIC ${ARG_SOURCES})
+  endif()
   target_link_libraries(${target} PUBLIC sdxl_options)
   foreach(layer IN LISTS ARG_USES)
     string(REPLACE "/" "_" layer_target sdxl_${layer})
     target_link_libraries(${target} PUBLIC ${layer_target})
+    if(ARG_PLUGIN)
+      set_target_properties(${layer_target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    endif()
   endforeach()
   target_link_libraries(${target} PUBLIC ${ARG_LIBS})
   string(REPLACE ";" " " uses "${ARG_USES}")
   file(APPEND ${SDXL_LAYERS_FILE} "${name}: ${uses}\n")
   foreach(source IN LISTS ARG_SOURCES)
-    if(source MATCHES "\\.h$" AND NOT source MATCHES "-inl\\.h$")
+    if(source MATCHES "\\.h$" AND NOT source MATCHES "-inl\\.h$" AND NOT ARG_PLUGIN)
       set_property(GLOBAL APPEND PROPERTY SDXL_HEADERS ${name}/${source})
       set_property(GLOBAL APPEND PROPERTY SDXL_HEADER_TARGETS ${target})
     endif()

@@ -1,6 +1,7 @@
 # What a builder may choose, and the warnings and sanitizers every target is built with.
 option(SDXL_BUILD_TESTS "Build the tests and the fuzzers" ON)
 option(SDXL_OPENMP "Run our own kernels on OpenMP threads (off under ThreadSanitizer: libgomp is not instrumented)" ON)
+set(SDXL_TORCH_ROOT "" CACHE PATH "A libtorch to build the torch backend with; the system's where it is empty")
 set(SDXL_SANITIZE "" CACHE STRING "Comma separated sanitizers, e.g. address,undefined")
 
 add_library(sdxl_options INTERFACE)

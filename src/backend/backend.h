@@ -104,6 +104,9 @@ class Backend {
     virtual DeviceMemory memory() const { return {}; }
     // Gives memory that is kept for the next op, but not in use, back to the system.
     virtual void release_cached_memory() {}
+    // Bounds what attention holds of its scores at a time (attention slicing); 0: what the backend sees fit.
+    // Of no effect where scores are never in memory.
+    virtual void limit_attention(std::uint64_t /*bytes*/) {}
 
     // --- weights: converted and packed once, at load
     // ----------------------------------------------------------------

@@ -34,6 +34,12 @@ ProcessMemory process_memory() {
     return {proc_bytes("/proc/self/status", "VmRSS"), proc_bytes("/proc/self/status", "VmHWM")};
 }
 
+bool reset_peak_memory() {
+    std::ofstream file("/proc/self/clear_refs");
+    file << "5" << std::flush;
+    return file.good();
+}
+
 std::string processor_name() {
     std::ifstream file("/proc/cpuinfo");
     std::string line;

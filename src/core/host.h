@@ -20,6 +20,8 @@ struct ProcessMemory {
     std::uint64_t peak_resident_bytes = 0;  // since the process began
 };
 ProcessMemory process_memory();
+// The peak counts from now on. False where the system does not do that.
+bool reset_peak_memory();
 
 // The processor's marketing name, e.g. "AMD EPYC".
 std::string processor_name();

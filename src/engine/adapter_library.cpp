@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/file_stamp.h"
 #include "core/host.h"
 #include "engine/model_cache.h"
 
@@ -112,18 +113,17 @@ Adapter AdapterLibrary::read(const LoraRequest& lora) {
         Adapter adapter;
         adapter.file = std::make_shared<const AdapterFile>(AdapterFile::open(path));
         adapter.hash = adapter.file->content_hash();
-        adapter.stamp = ModelCache::stamp_of(path);
+        adapter.stamp = file_stamp(path);
         return adapter;
     };
-    return at_fault(lora.pointer, [&] {
-        return get(loras_, kMostFiles, path.string() + ModelCache::stamp_of(path), make).value;
-    });
+    return at_fault(lora.pointer,
+                    [&] { return get(loras_, kMostFiles, path.string() + file_stamp(path), make).value; });
 }
 
 std::shared_ptr<const TextualInversion> AdapterLibrary::read(const EmbeddingRequest& embedding) {
     const auto path = path_of(embedding);
     return at_fault(embedding.pointer, [&] {
-        return get(embeddings_, kMostFiles, path.string() + ModelCache::stamp_of(path),
+        return get(embeddings_, kMostFiles, path.string() + file_stamp(path),
                    [&](std::vector<std::string>&) { return load_textual_inversion(path); })
             .value;
     });
@@ -135,12 +135,12 @@ std::shared_ptr<const ControlModel> AdapterLibrary::read(const ControlRequest& c
     const auto path = path_of(control);
     const auto make = [&](std::vector<std::string>& own) {
         make_room(path);
-        return load_control_model(path, &model.weights->checkpoint().unet, backend_, model.compute, cancel,
-                                  own);
+        return load_control_model(path, &model.weights->part(AdapterPart::kUnet)->weights(), backend_,
+                                  model.compute, cancel, own);
     };
     // A control-LoRA is made for one model, so all are kept by it.
-    const std::string key = path.string() + ModelCache::stamp_of(path) + model.path.string() +
-                            ModelCache::stamp_of(model.path) + std::string(dtype_name(model.compute));
+    const std::string key = path.string() + file_stamp(path) + model.path.string() + file_stamp(model.path) +
+                            std::string(dtype_name(model.compute));
     return at_fault(control.pointer, [&] {
         const auto& kept = get(controls_, kMostNetworks, key, make);
         warnings.insert(warnings.end(), kept.warnings.begin(), kept.warnings.end());
@@ -164,7 +164,7 @@ std::shared_ptr<const ReferenceAdapter> AdapterLibrary::read(const ReferenceRequ
             return load_reference_adapter(files, model.unet->config(), backend_, model.compute, cancel, own,
                                           loaded);
         };
-        const std::string key = path.string() + ModelCache::stamp_of(path) + files.encoder.string() +
+        const std::string key = path.string() + file_stamp(path) + files.encoder.string() +
                                 model.path.string() + std::string(dtype_name(model.compute));
         const auto& kept = get(references_, kMostNetworks, key, make);
         warnings.insert(warnings.end(), kept.warnings.begin(), kept.warnings.end());

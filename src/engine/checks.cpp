@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <system_error>
 
-#include "core/host.h"
+#include "backend/rehearsal/rehearsal_backend.h"
 #include "engine/additions.h"
 #include "engine/picture_reader.h"
-#include "pipeline/memory_check.h"
-#include "pipeline/tiles.h"
+#include "pipeline/memory_plan.h"
 #include "weights/checkpoint.h"
 #include "weights/ip_adapter_file.h"
 #include "weights/resolve_model.h"
@@ -72,6 +71,18 @@ void require_model(const ModelCache& models, const std::string& name) {
              "the model '" + name + "' edits pictures by instruction, which this worker does not do");
 }
 
+// As the engine plans it, for a model of which nothing is in memory yet.
+void require_memory(const GenerationRequest& request, const ModelCache& models, const MemoryUse& use,
+                    WeightForm form) {
+    ModelShelf shelf;
+    const auto imagined = make_rehearsal_backend();
+    const auto model = open_sdxl_model(models.path_of(request.model), *imagined, form, shelf);
+    MemoryNeeds needs;
+    needs.width = request.width;
+    needs.height = request.height;
+    plan_memory(*model, needs, request.memory, {0, use.limit_bytes});
+}
+
 template <class Look>
 void collect(std::vector<Error>& errors, Look look) {
     try {
@@ -131,7 +142,8 @@ std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const En
 }
 
 std::vector<Error> check_generation(const GenerationRequest& request, const EngineConfig& config,
-                                    const ModelCache& models, const AdapterLibrary& adapters, DType compute) {
+                                    const ModelCache& models, const AdapterLibrary& adapters,
+                                    const MemoryUse& use, WeightForm form) {
     std::vector<Error> errors;
     collect(errors, [&] {
         if (request.model.empty() && models.loaded().empty())
@@ -150,9 +162,7 @@ std::vector<Error> check_generation(const GenerationRequest& request, const Engi
     collect(errors, [&] { read_inputs(sized, config); });
     check_additions(sized, config, adapters, errors);
     collect(errors, [&] {
-        const int side = TileSizes{}.tile * kPixelsPerLatent;
-        require_memory(decode_peak_bytes(std::min(sized.width, side), std::min(sized.height, side), compute),
-                       host_memory().available_bytes, "decoding a picture of this size");
+        if (errors.empty() && !request.model.empty()) require_memory(sized, models, use, form);
     });
     collect(errors, [&] {
         require_writable(request.save_path.empty() ? fs::absolute(fs::path(config.output_dir) / "picture.png")

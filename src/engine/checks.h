@@ -7,6 +7,7 @@
 
 #include "engine/adapter_library.h"
 #include "engine/engine.h"
+#include "engine/memory_keeper.h"
 #include "engine/model_cache.h"
 #include "tensor/dtype.h"
 
@@ -19,7 +20,8 @@ std::vector<ModelInfo> describe_models(const ModelInfoRequest& request, const En
 
 // What would make the request fail before its first step.
 std::vector<Error> check_generation(const GenerationRequest& request, const EngineConfig& config,
-                                    const ModelCache& models, const AdapterLibrary& adapters, DType compute);
+                                    const ModelCache& models, const AdapterLibrary& adapters,
+                                    const MemoryUse& use, WeightForm form);
 
 // Where a picture of this request goes if it names a save_path: absolute, and under confinement inside the
 // output folder (relative paths are meant from there). Fails with kInvalidRequest for one outside.

@@ -15,10 +15,16 @@
 #include "engine/checks.h"
 #include "engine/generation_task.h"
 #include "engine/job_queue.h"
+#include "engine/memory_keeper.h"
 #include "engine/model_cache.h"
 
 namespace sdxl {
 namespace {
+
+std::uint64_t bytes_of(double gigabytes) {
+    constexpr double kGigabyte = 1e9;
+    return static_cast<std::uint64_t>(gigabytes * kGigabyte);
+}
 
 // A job of one unit.
 template <class T>
@@ -62,7 +68,7 @@ class LoopEngine final : public DeviceEngine {
   public:
     LoopEngine(const EngineConfig& config, DeviceInfo device, std::unique_ptr<Backend> backend)
         : backend_(std::move(backend)),
-          models_(*backend_, config.models_dir, config.confine),
+          models_(*backend_, config.models_dir, config.confine, bytes_of(config.model_cache_gb)),
           adapters_(*backend_, config.models_dir, config.confine),
           parts_{config, std::move(device), *backend_, models_, adapters_, {}, {}},
           queue_(std::chrono::duration<double>(config.aging_seconds)),
@@ -134,8 +140,8 @@ class LoopEngine final : public DeviceEngine {
     }
 
     std::vector<Error> check(const GenerationRequest& request) const override {
-        return check_generation(request, parts_.config, models_, adapters_,
-                                parts_.compute_type(request.precision));
+        return check_generation(request, parts_.config, models_, adapters_, memory_use(parts_),
+                                parts_.form_of(request.precision));
     }
 
   private:
@@ -173,29 +179,52 @@ class LoopEngine final : public DeviceEngine {
 
     ModelInfo load_all(const ModelLoadRequest& request, const CancelToken& token,
                        const ProgressSink& progress) {
-        const auto path = models_.path_of(request.model);
-        const DType compute = parts_.compute_type(request.precision);
+        const WeightForm form = parts_.form_of(request.precision);
         // The refiner first: the model itself is then the one that was used last.
         std::vector<std::string> warnings;
-        if (!request.refiner.empty())
-            models_.get(models_.path_of(request.refiner), compute, "", token, nullptr);
-        ProgressEvent event;
-        ModelInfo info = models_
-                             .get(path, compute, request.id, token,
-                                  [&](std::uint64_t done, std::uint64_t total) {
-                                      if (!progress) return;
-                                      event.done = static_cast<double>(done);
-                                      event.total = static_cast<double>(total);
-                                      event.percent = total > 0 ? 100 * event.done / event.total : 0;
-                                      progress(event);
-                                  })
-                             .info;
-        if (!request.vae.empty()) models_.get_vae(models_.path_of(request.vae), compute, token, warnings);
+        if (!request.refiner.empty()) load_one(request.refiner, form, "", token, progress, warnings);
+        ModelInfo info = load_one(request.model, form, request.id, token, progress, warnings);
+        if (!request.vae.empty())
+            models_.get_vae(models_.path_of(request.vae), form.compute, warnings)
+                ->placement()
+                .make_all(token);
         info.warnings.insert(info.warnings.end(), warnings.begin(), warnings.end());
         if (!request.refiner.empty() && !is_loaded(request.refiner))
             info.warnings.push_back(
                 "the refiner was loaded and had to make room again: memory does not hold both; "
                 "it is loaded when a request names it");
+        return info;
+    }
+
+    // All of it where memory holds that beside the making of a picture of usual size.
+    ModelInfo load_one(const std::string& name, WeightForm form, const std::string& id,
+                       const CancelToken& token, const ProgressSink& progress,
+                       std::vector<std::string>& warnings) {
+        const auto found = models_.get(models_.path_of(name), form, id);
+        ModelInfo info = found.info;
+        MemoryKeeper memory(parts_);
+        try {
+            memory.plan(*found.model, MemoryNeeds{}, MemoryWishes{});
+        } catch (const Failure& failure) {
+            if (failure.error().code != ErrorCode::kOutOfMemory) throw;
+            warnings.push_back(failure.error().message);
+            return info;
+        }
+        if (!memory.current().stays()) {
+            warnings.push_back("memory does not hold all of '" + name +
+                               "' at once: its weights are read from its file when they are needed");
+            return info;
+        }
+        memory.place(*found.model);
+        ProgressEvent event;
+        info.load_seconds =
+            models_.make_ready(*found.model, token, [&](std::uint64_t done, std::uint64_t total) {
+                if (!progress) return;
+                event.done = static_cast<double>(done);
+                event.total = static_cast<double>(total);
+                event.percent = total > 0 ? 100 * event.done / event.total : 0;
+                progress(event);
+            });
         return info;
     }
 

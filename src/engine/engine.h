@@ -75,6 +75,8 @@ struct EngineConfig {
     double aging_seconds = 60;
     // Of weights under adapters that are kept for the next request, at most; less where memory is short.
     double adapter_cache_gb = 4;
+    double model_cache_gb = 0;  // of models' weights that are kept ready, at most; 0: as much as memory holds
+    double memory_gb = 0;       // that the worker takes, at most; 0: what the system has
 };
 
 std::unique_ptr<DeviceEngine> make_device_engine(const EngineConfig& config, const DeviceInfo& device,

@@ -10,10 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "core/file_stamp.h"
 #include "core/host.h"
 #include "core/number_text.h"
 #include "device/cpu_device.h"
 #include "engine/additions.h"
+#include "engine/memory_keeper.h"
 #include "engine/pass.h"
 #include "engine/picture_reader.h"
 #include "engine/picture_writer.h"
@@ -23,14 +25,15 @@
 #include "pipeline/generation.h"
 #include "pipeline/latent_preview.h"
 #include "pipeline/latents.h"
-#include "pipeline/memory_check.h"
 #include "sampling/scheduler_options.h"
 
 namespace sdxl {
 
-DType EngineParts::compute_type(Precision precision) const {
-    if (precision == Precision::kF32 || !backend.supports(DType::kBF16)) return DType::kF32;
-    return DType::kBF16;
+WeightForm EngineParts::form_of(Precision precision) const {
+    const auto has = [&](DType type) { return backend.supports(type); };
+    if (precision == Precision::kF32) return {};
+    const DType half = has(DType::kBF16) ? DType::kBF16 : has(DType::kF16) ? DType::kF16 : DType::kF32;
+    return {half, precision == Precision::kInt8 && backend.supports_int8(half)};
 }
 
 std::uint64_t EngineParts::adapter_budget() const {
@@ -61,14 +64,18 @@ class GenerationTask final : public Task {
   public:
     GenerationTask(EngineParts& parts, GenerationRequest request, JobContext context,
                    JobDone<GenerationResult> done)
-        : parts_(parts), request_(std::move(request)), context_(std::move(context)), done_(std::move(done)) {}
+        : parts_(parts),
+          request_(std::move(request)),
+          context_(std::move(context)),
+          done_(std::move(done)),
+          memory_(parts) {}
 
     bool advance() override {
         meter_.resume();
         try {
             const Timed timed(result_.total_seconds);
             context_.token->check();
-            if (!unit()) {
+            if (!unit_within_memory()) {
                 meter_.pause();
                 return false;
             }
@@ -77,7 +84,9 @@ class GenerationTask final : public Task {
             end(current_error());
             return true;
         }
-        result_.peak_memory_bytes = process_memory().peak_resident_bytes;
+        result_.peak_memory_bytes = peak_memory_;
+        result_.memory = memory_.report();
+        result_.memory.measured_peak_bytes = peak_memory_;
         done_(std::move(result_));
         return true;
     }
@@ -106,6 +115,26 @@ class GenerationTask final : public Task {
 
     Pass& pass() { return passes_[pass_]; }
     bool last_pass() const { return pass_ + 1 == passes_.size(); }
+
+    // One unit of work. Where memory runs out in it, it is done once more with a plan that takes less.
+    bool unit_within_memory() {
+        const MemoryPeak peak(parts_, peak_memory_);
+        std::string what;
+        try {
+            return unit();
+        } catch (...) {
+            const Error error = current_error();
+            if (error.code != ErrorCode::kOutOfMemory || !planned_ || stepped_down_) throw;
+            what = error.message;
+        }
+        stepped_down_ = true;
+        parts_.adapters.drop_networks();
+        parts_.models.drop_unused();
+        const auto model = find_model();
+        if (!memory_.step_down(*model)) fail(ErrorCode::kOutOfMemory, what);
+        warn("memory ran out (" + what + "); it was tried once more with " + plan_in_words());
+        return unit();
+    }
 
     // One unit of work. True when all is done.
     bool unit() {
@@ -155,13 +184,13 @@ class GenerationTask final : public Task {
         constexpr int kLargestSide = 512;
         if (context_.wish.preview_vae.empty())
             return latent_preview(latents.values, latents.height, latents.width);
-        const DType compute = parts_.compute_type(request_.precision);
+        const DType compute = parts_.form_of(request_.precision).compute;
         std::vector<std::string> warnings;
-        const auto vae = parts_.models.get_vae(parts_.models.path_of(context_.wish.preview_vae), compute,
-                                               *context_.token, warnings);
+        const auto vae =
+            parts_.models.get_vae(parts_.models.path_of(context_.wish.preview_vae), compute, warnings);
         for (const auto& warning : warnings) warn("preview_vae: " + warning);
         const Context ctx{parts_.backend, compute, context_.token.get(), nullptr};
-        std::vector<float> values = vae->decode(ctx, latents, tiles_);
+        std::vector<float> values = vae->decode(ctx, latents, memory_.current().tiles);
         // A preview is no reason to fail: what is not a number is grey.
         for (float& value : values)
             if (!std::isfinite(value)) value = 0;
@@ -180,22 +209,29 @@ class GenerationTask final : public Task {
 
     std::shared_ptr<const SdxlModel> find_model() {
         Pass& now = pass();
-        if (!now.stamp.empty() && now.stamp != ModelCache::stamp_of(now.path))
+        if (!now.stamp.empty() && now.stamp != file_stamp(now.path))
             fail(ErrorCode::kInvalidModel,
                  "the model " + now.path.string() + " was changed while the picture was made; ask again");
-        const auto found = parts_.models.get(
-            now.path, now.compute, "", *context_.token,
-            [this, told = -1](std::uint64_t done, std::uint64_t total) mutable {
+        const auto begin = Clock::now();
+        const auto found = parts_.models.get(now.path, now.form, "");
+        if (found.opened_now)
+            result_.load_seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+        now.stamp = found.stamp;
+        reloaded_ = found.opened_now;
+        return found.model;
+    }
+
+    // Makes the weights that are to stay, before they are used: with progress, and what is read ahead.
+    void make_ready(const SdxlModel& model) {
+        if (!memory_.current().stays()) return;
+        result_.load_seconds += parts_.models.make_ready(
+            model, *context_.token, [this, told = -1](std::uint64_t done, std::uint64_t total) mutable {
                 // One for each twentieth: there are thousands of tensors.
                 constexpr std::uint64_t kParts = 20;
                 const int part = static_cast<int>(total == 0 ? kParts : done * kParts / total);
                 tell(Stage::kLoad, static_cast<double>(done), static_cast<double>(total), part > told);
                 told = std::max(told, part);
             });
-        if (found.loaded_now) result_.load_seconds += found.info.load_seconds;
-        now.stamp = found.stamp;
-        reloaded_ = found.loaded_now;
-        return found.model;
     }
 
     // Between two units a request of higher priority may have needed another model.
@@ -206,7 +242,9 @@ class GenerationTask final : public Task {
                 "the model was loaded again in between: a request of higher priority needed another one, or "
                 "it was unloaded");
         expect_load_ = false;
+        memory_.place(*model);
         adapt(*model);
+        if (reloaded_) make_ready(*model);
         return model;
     }
 
@@ -214,7 +252,7 @@ class GenerationTask final : public Task {
     void adapt(const SdxlModel& model) {
         const Timed timed(result_.adapter_seconds);
         for (const AdapterUse& use : pass().loras)
-            if (use.adapter.stamp != ModelCache::stamp_of(use.adapter.file->path()))
+            if (use.adapter.stamp != file_stamp(use.adapter.file->path()))
                 fail(ErrorCode::kInvalidModel, "the LoRA " + use.adapter.file->path().string() +
                                                    " was changed while the picture was made; ask again");
         // What other models keep is of the same budget.
@@ -238,7 +276,7 @@ class GenerationTask final : public Task {
     void load() {
         Pass& now = pass();
         now.path = model_to_use(now.request.model);
-        now.compute = parts_.compute_type(request_.precision);
+        now.form = parts_.form_of(request_.precision);
         if (pass_ == 0) {
             const auto loaded = parts_.models.loaded();
             const bool ready = std::any_of(loaded.begin(), loaded.end(),
@@ -251,14 +289,59 @@ class GenerationTask final : public Task {
         takes_score_ = takes_score_ || model->unet->config().time_id_count == kIdsOfRefiner;
         if (last_pass())
             for (auto& text : without_effect(request_, takes_score_)) warn(std::move(text));
+        if (pass_ == 0) read_additions(*model);
+        plan_memory(*model);
+        make_ready(*model);
         if (pass_ > 0) {
             result_.refiner_model = model->path.string();
             return;
         }
-        read_additions(*model);
-        plan_decoding(*model);
         describe_result(*model);
         share_plan(*model);
+    }
+
+    void plan_memory(const SdxlModel& model) {
+        MemoryNeeds needs;
+        needs.width = request_.width;
+        needs.height = request_.height;
+        needs.halves =
+            1 + (plan_sampling(request_, model).guidance() ? 1 : 0) + (request_.pag_scale > 0 ? 1 : 0);
+        needs.pictures = std::min(request_.batch_size, pictures_together(request_.width, request_.height));
+        needs.starts_from = inputs_.image != nullptr;
+        memory_.plan(model, needs, request_.memory);
+        planned_ = true;
+        const MemoryWishes& wishes = request_.memory;
+        const MemoryStep step = memory_.current().step;
+        const auto asked = [&](MemoryStep of, MemoryWish wish) {
+            return step == of && wish == MemoryWish::kOn;
+        };
+        if (step != MemoryStep::kWhole && !asked(MemoryStep::kTiles, wishes.vae_tiling) &&
+            !asked(MemoryStep::kOffload, wishes.cpu_offload) &&
+            !asked(MemoryStep::kStreamAll, wishes.sequential_cpu_offload))
+            warn("memory does not hold all of it at once: " + plan_in_words() +
+                 (memory_.current().against_wish ? ", although the request has that off" : ""));
+        if (wishes.vae_slicing == MemoryWish::kNever)
+            warn("vae_slicing: pictures are decoded one by one all the same, which costs no time");
+        if (wishes.attention_slicing == MemoryWish::kNever)
+            warn("attention_slicing: attention works on a part of its scores at a time all the same");
+    }
+
+    std::string plan_in_words() const {
+        switch (memory_.current().step) {
+            case MemoryStep::kWhole:
+                return "nothing left out";
+            case MemoryStep::kTiles:
+                return "the picture is decoded in tiles";
+            case MemoryStep::kOneByOne:
+                return "the pictures are made one by one, and decoded in tiles";
+            case MemoryStep::kOffload:
+                return "each network leaves memory after its stage";
+            case MemoryStep::kStream:
+                return "weights that exceed it are read from the model's file in each step";
+            case MemoryStep::kStreamAll:
+                return "all weights are read from the model's file in each step";
+        }
+        return "";
     }
 
     // A refiner that takes up noise wants it where the base model left it.
@@ -290,35 +373,9 @@ class GenerationTask final : public Task {
         passes_[0].request.guidance_scale = request_.guidance_scale;
     }
 
-    // Whole if that fits into memory, else in tiles.
-    void plan_decoding(const SdxlModel& model) {
-        const auto available = host_memory().available_bytes;
-        const auto whole = decode_peak_bytes(request_.width, request_.height, model.compute);
-        const TileSizes tile;
-        if (request_.vae_tiling || (available > 0 && whole > available)) tiles_ = tile;
-        if (!tiles_) return;
-        const int side = tile.tile * kPixelsPerLatent;
-        require_memory(
-            decode_peak_bytes(std::min(side, request_.width), std::min(side, request_.height), model.compute),
-            available, "decoding a picture of this size");
-        if (!request_.vae_tiling) warn("the picture is decoded in tiles: memory does not hold it whole");
-    }
-
-    // By now adapters may have taken what there was.
-    void make_room_to_decode(const SdxlModel& model) {
-        const auto whole = decode_peak_bytes(request_.width, request_.height, model.compute);
-        const auto available = host_memory().available_bytes;
-        if (tiles_ || available == 0 || whole <= available) return;
-        parts_.adapters.drop_networks();
-        parts_.models.drop_unused();
-        plan_decoding(model);
-    }
-
     void describe_result(const SdxlModel& model) {
         const SamplingPlan plan = plan_sampling(request_, model);
-        if (request_.precision == Precision::kBF16 && model.compute != DType::kBF16)
-            warn("precision: the '" + std::string(parts_.backend.name()) +
-                 "' backend has no 16-bit type, float32 was used");
+        tell_precision(model);
         if (request_.refiner && passes_.size() == 1)
             warn("the refiner took no part: it was to take over at the end of the steps");
         for (auto& text : without_effect(request_, plan, inputs_)) warn(std::move(text));
@@ -343,9 +400,20 @@ class GenerationTask final : public Task {
         result_.base_model = model.path.string();
         result_.model_variant = model.variant.name;
         result_.variant_reason = model.variant.reason;
-        result_.dtype = dtype_name(model.compute);
+        result_.dtype = model.dtype();
         result_.device = parts_.device.id;
         result_.device_name = device_label(parts_.device);
+    }
+
+    // Where it is not what the request asked for.
+    void tell_precision(const SdxlModel& model) {
+        const Precision asked = request_.precision;
+        const bool other = (asked == Precision::kBF16 && model.compute != DType::kBF16) ||
+                           (asked == Precision::kHalf && model.compute == DType::kF32) ||
+                           (asked == Precision::kInt8 && !model.int8);
+        if (other)
+            warn("precision: the '" + std::string(parts_.backend.name()) + "' backend has no " +
+                 std::string(precision_name(asked)) + " here, " + model.dtype() + " was used");
     }
 
     // The VAE of this pass: the request's own, or the model's; in float32 once it has failed in less.
@@ -354,7 +422,7 @@ class GenerationTask final : public Task {
         if (request_.vae.empty() && model.vae->compute() == compute) return model.vae;
         const auto path = request_.vae.empty() ? model.path : parts_.models.path_of(request_.vae);
         std::vector<std::string> warnings;
-        auto vae = parts_.models.get_vae(path, compute, *context_.token, warnings);
+        auto vae = parts_.models.get_vae(path, compute, warnings);
         for (const auto& warning : warnings) warn(warning);
         if (!request_.vae.empty()) result_.vae_model = path.string();
         return vae;
@@ -376,12 +444,12 @@ class GenerationTask final : public Task {
     // What a stage of the model gave is not a number: the pass goes on in float32, or ends.
     void escalate(const char* what) {
         Pass& now = pass();
-        if (now.compute == DType::kF32)
+        if (now.form.compute == DType::kF32)
             fail(ErrorCode::kInternal,
                  std::string(what) + " are not numbers everywhere: the weights are broken");
-        warn(std::string(what) + " were not numbers everywhere in " + std::string(dtype_name(now.compute)) +
-             "; from there on the model was run in float32");
-        now.compute = DType::kF32;
+        warn(std::string(what) + " were not numbers everywhere in " +
+             std::string(dtype_name(now.form.compute)) + "; from there on the model was run in float32");
+        now.form = {DType::kF32};
         now.end();
         result_.dtype = dtype_name(DType::kF32);
         expect_load_ = true;
@@ -397,6 +465,7 @@ class GenerationTask final : public Task {
         result_.prompt_weighting = result_.prompt_weighting || now.conditioning->weighted();
         if (pass_ == 0) result_.embeddings = now.conditioning->used_triggers();
         for (const auto& warning : now.conditioning->warnings()) warn(warning);
+        memory_.leave_text(model);
         phase_ = group_.empty() ? Phase::kPrepare : Phase::kDenoise;
     }
 
@@ -405,9 +474,7 @@ class GenerationTask final : public Task {
     // The next pictures, as many as go together.
     void prepare(const Context& ctx, const SdxlModel& model) {
         const Timed timed(result_.denoise_seconds);
-        const int count = std::min(
-            request_.batch_size - group_begin_,
-            pictures_together(request_.width, request_.height, model.compute, host_memory().available_bytes));
+        const int count = std::min(request_.batch_size - group_begin_, memory_.current().pictures);
         std::vector<std::unique_ptr<SdxlGeneration>> group;
         for (int i = 0; i < count; ++i) {
             const int picture = group_begin_ + i;
@@ -416,11 +483,13 @@ class GenerationTask final : public Task {
             if (pass_ > 0) inputs.draws = handed_[static_cast<std::size_t>(picture)].draws;
             auto generation =
                 std::make_unique<SdxlGeneration>(model, pass().request, std::move(inputs), seed_of(picture));
-            with_vae(model, "the encoded initial image",
-                     [&](const VaeModel& vae) { return generation->prepare(ctx, vae, tiles_); });
+            with_vae(model, "the encoded initial image", [&](const VaeModel& vae) {
+                return generation->prepare(ctx, vae, memory_.current().tiles);
+            });
             group.push_back(std::move(generation));
         }
         group_ = std::move(group);
+        if (inputs_.image) memory_.leave_vae(*vae_of(model));
         count_steps(model);
         tell_step(true);
         phase_ = Phase::kDenoise;
@@ -487,6 +556,7 @@ class GenerationTask final : public Task {
 
     // One picture of the group; after the last one the next group begins.
     void decode(const Context& ctx, const SdxlModel& model) {
+        memory_.leave_unet(model);
         const auto index = result_.images.size();
         const SdxlGeneration& generation = *group_[index - static_cast<std::size_t>(group_begin_)];
         tell(Stage::kDecode, static_cast<double>(index), request_.batch_size);
@@ -512,18 +582,17 @@ class GenerationTask final : public Task {
             parts_.backend.release_cached_memory();
             return;
         }
-        make_room_to_decode(model);
         Image image;
         {
             const Timed timed(result_.decode_seconds);
             std::vector<float> values;
             with_vae(model, "the decoded picture", [&](const VaeModel& vae) {
-                values = vae.decode(ctx, generation.latents(), tiles_);
+                values = vae.decode(ctx, generation.latents(), memory_.current().tiles);
+                memory_.leave_vae(vae);
                 return all_finite(values);
             });
             image = to_image(values, request_.width, request_.height);
             if (!inputs_.mask.empty()) paste_outside(image, *inputs_.image, inputs_.mask);
-            parts_.backend.release_cached_memory();
         }
         tell(Stage::kWrite, index, request_.batch_size);
         context_.token->check();
@@ -561,7 +630,10 @@ class GenerationTask final : public Task {
     bool reloaded_ = false;
     bool expect_load_ = false;
     bool full_vae_ = false;
-    std::optional<TileSizes> tiles_;
+    MemoryKeeper memory_;
+    std::uint64_t peak_memory_ = 0;
+    bool planned_ = false;
+    bool stepped_down_ = false;  // memory ran out once
     std::vector<GivenInversion> embeddings_;
 };
 

@@ -23,8 +23,8 @@ struct EngineParts {
     std::atomic<std::uint64_t> pictures{0};
     std::atomic<std::uint64_t> steps{0};
 
-    // The element type for a request's precision.
-    DType compute_type(Precision precision) const;
+    // How weights are kept and computed with for a request's precision.
+    WeightForm form_of(Precision precision) const;
     // How many bytes of weights that adapters left unused may be kept.
     std::uint64_t adapter_budget() const;
 };

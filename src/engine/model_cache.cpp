@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
+#include <set>
 #include <utility>
 
-#include "core/host.h"
+#include "core/file_stamp.h"
 #include "weights/resolve_model.h"
 
 namespace sdxl {
@@ -16,24 +16,15 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMostNames = 256;
 constexpr std::size_t kMostModels = 8;
 constexpr std::size_t kMostVaes = 2;
-// What a generation takes beside the weights, at 1024 x 1024 pixels.
-constexpr std::uint64_t kWorkingBytes = std::uint64_t{3} << 30U;
+
+// Every network of a model that takes memory, each once.
+void collect(const SdxlModel& model, std::set<const WeightPlacement*>& placements) {
+    placements.insert(&model.vae->placement());
+    for (const AdapterPart part : {AdapterPart::kTextEncoder, AdapterPart::kTextEncoder2, AdapterPart::kUnet})
+        if (const AdaptedPart* weights = model.weights->part(part)) placements.insert(&weights->placement());
+}
 
 }  // namespace
-
-std::string ModelCache::stamp_of(const fs::path& path) {
-    std::error_code ignored;
-    if (!fs::is_directory(path, ignored))
-        return std::to_string(fs::file_size(path, ignored)) + "@" +
-               std::to_string(fs::last_write_time(path, ignored).time_since_epoch().count());
-    std::vector<std::string> parts;
-    for (fs::recursive_directory_iterator at(path, ignored), end; at != end; at.increment(ignored))
-        if (at->is_regular_file(ignored)) parts.push_back(at->path().string() + stamp_of(at->path()));
-    std::sort(parts.begin(), parts.end());
-    std::string all;
-    for (const auto& part : parts) all += part + "\n";
-    return all;
-}
 
 fs::path ModelCache::path_of(const std::string& name) const {
     {
@@ -52,41 +43,40 @@ void ModelCache::remember(const std::string& id, const fs::path& path) {
     names_.emplace_back(id, path);
 }
 
-ModelCache::Entry* ModelCache::find(const fs::path& path, DType compute, const std::string& stamp) {
+ModelCache::Entry* ModelCache::find(const fs::path& path, WeightForm form, const std::string& stamp) {
     const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-        return entry.model->path == path && entry.model->compute == compute && entry.stamp == stamp;
+        return entry.model->path == path && entry.model->compute == form.compute &&
+               entry.model->int8 == form.int8 && entry.stamp == stamp;
     });
     if (found == entries_.end()) return nullptr;
     std::rotate(entries_.begin(), found, found + 1);
     return &entries_.front();
 }
 
-ModelCache::Found ModelCache::get(const fs::path& path, DType compute, const std::string& id,
-                                  const CancelToken& cancel, const LoadProgress& progress) {
-    const std::string stamp = stamp_of(path);
+ModelCache::Found ModelCache::get(const fs::path& path, WeightForm form, const std::string& id) {
+    const std::string stamp = file_stamp(path);
     {
         const std::lock_guard lock(mutex_);
-        if (Entry* entry = find(path, compute, stamp)) {
+        if (Entry* entry = find(path, form, stamp)) {
             if (!id.empty()) {
                 entry->info.id = id;
                 remember(id, path);
             }
-            Found found{entry->model, entry->info, false, stamp};
-            found.info.load_seconds = 0;
-            return found;
+            return {entry->model, entry->info, false, stamp};
         }
     }
-    const auto begin = std::chrono::steady_clock::now();
-    make_room(path, loaded_bytes(path, compute));
-    auto model = load_sdxl_model(path, backend_, compute, cancel, progress);
+    // What was changed, or is wanted in another precision.
+    for (std::size_t i = entries_.size(); i-- > 0;)
+        if (entries_[i].model->path == path) drop(i);
+    while (entries_.size() >= kMostModels) drop(entries_.size() - 1);
+    auto model = open_sdxl_model(path, backend_, form, shelf_);
     ModelInfo info;
     info.id = id.empty() ? path.stem().string() : id;
     info.path = path.string();
     info.kind = "sdxl-" + std::string(model_kind_name(model->kind));
     info.loaded = true;
-    info.dtype = std::string(dtype_name(compute));
+    info.dtype = model->dtype();
     info.size_bytes = model->weight_bytes;
-    info.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     info.warnings = model->warnings;
     const std::lock_guard lock(mutex_);
     if (id.empty()) {
@@ -100,6 +90,42 @@ ModelCache::Found ModelCache::get(const fs::path& path, DType compute, const std
     return {std::move(model), info, true, stamp};
 }
 
+double ModelCache::make_ready(const SdxlModel& model, const CancelToken& cancel,
+                              const LoadProgress& progress) {
+    const auto begin = std::chrono::steady_clock::now();
+    bool made = false;
+    make_weights(model, {}, cancel, [&](std::uint64_t done, std::uint64_t total) {
+        made = true;
+        if (progress) progress(done, total);
+    });
+    if (!made) return 0;
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+std::uint64_t ModelCache::resident_beside(const SdxlModel& model) const {
+    std::set<const WeightPlacement*> placements, own;
+    for (const Entry& entry : entries_) collect(*entry.model, placements);
+    for (const VaeEntry& entry : vaes_) placements.insert(&entry.vae->placement());
+    collect(model, own);
+    std::uint64_t sum = 0;
+    for (const WeightPlacement* placement : placements)
+        if (!own.contains(placement)) sum += placement->resident_bytes();
+    return sum;
+}
+
+void ModelCache::make_room(const SdxlModel& model, std::uint64_t weights, std::uint64_t others) {
+    if (budget_ > 0) others = std::min(others, budget_ > weights ? budget_ - weights : 0);
+    if (resident_beside(model) + unused_bytes() > others) {
+        if (spare_) spare_();
+        drop_unused();
+    }
+    for (std::size_t i = entries_.size(); i-- > 0 && resident_beside(model) > others;)
+        if (entries_[i].model.get() != &model) drop(i);
+    if (resident_beside(model) <= others) return;
+    vaes_.clear();
+    backend_.release_cached_memory();
+}
+
 void ModelCache::drop_unused() {
     for (const Entry& entry : entries_) entry.model->weights->drop_unused();
     backend_.release_cached_memory();
@@ -111,25 +137,9 @@ std::uint64_t ModelCache::unused_bytes() const {
     return sum;
 }
 
-// Frees what stands at the same path, and then what was used longest ago until the new one fits.
-void ModelCache::make_room(const fs::path& path, std::uint64_t bytes) {
-    const auto drop = [this](std::size_t index) {
-        { const Entry gone = take_out(index); }
-        backend_.release_cached_memory();
-    };
-    for (std::size_t i = entries_.size(); i-- > 0;)
-        if (entries_[i].model->path == path) drop(i);
-    const std::uint64_t free = host_memory().available_bytes;
-    if (free > 0 && bytes + kWorkingBytes > free) {
-        if (spare_) spare_();
-        drop_unused();
-    }
-    while (!entries_.empty()) {
-        const std::uint64_t available = host_memory().available_bytes;
-        if (entries_.size() < kMostModels && (available == 0 || bytes + kWorkingBytes <= available)) return;
-        vaes_.clear();
-        drop(entries_.size() - 1);
-    }
+void ModelCache::drop(std::size_t index) {
+    { const Entry gone = take_out(index); }
+    backend_.release_cached_memory();
 }
 
 ModelCache::Entry ModelCache::take_out(std::size_t index) {
@@ -140,16 +150,15 @@ ModelCache::Entry ModelCache::take_out(std::size_t index) {
 }
 
 std::shared_ptr<const VaeModel> ModelCache::get_vae(const fs::path& path, DType compute,
-                                                    const CancelToken& cancel,
                                                     std::vector<std::string>& warnings) {
-    const std::string stamp = stamp_of(path);
+    const std::string stamp = file_stamp(path);
     const auto found = std::find_if(vaes_.begin(), vaes_.end(), [&](const VaeEntry& entry) {
         return entry.path == path && entry.stamp == stamp && entry.vae->compute() == compute;
     });
     if (found == vaes_.end()) {
         if (vaes_.size() == kMostVaes) vaes_.erase(vaes_.begin());
         VaeEntry entry{path, stamp, nullptr, {}};
-        entry.vae = load_vae_model(path, backend_, compute, cancel, entry.warnings);
+        entry.vae = open_vae_model(path, backend_, compute, shelf_, entry.warnings);
         vaes_.push_back(std::move(entry));
     } else {
         std::rotate(found, found + 1, vaes_.end());

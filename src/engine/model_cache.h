@@ -1,5 +1,6 @@
-// The models that an engine keeps ready: as many as memory holds, the one that was used longest ago going
-// first. VAEs that stand in for a model's own are kept, too.
+// The models that an engine keeps ready: as many as memory and a budget hold, the one that was used longest
+// ago going first. VAEs that stand in for a model's own are kept, too. What several of them are made of (a
+// text encoder, a VAE) is in memory once.
 //
 // It also knows the names under which hosts had models loaded: such a name stands for its path until it is
 // unloaded, whatever was loaded in between.
@@ -26,31 +27,40 @@ namespace sdxl {
 
 class ModelCache {
   public:
-    // The backend must outlive it. `models_dir` and `confine` are those of resolve_model.
-    ModelCache(Backend& backend, const std::filesystem::path& models_dir, bool confine)
+    // The backend must outlive it. `models_dir` and `confine` are those of resolve_model; `budget_bytes` is
+    // for the weights of all models, 0: as many as memory holds.
+    ModelCache(Backend& backend, const std::filesystem::path& models_dir, bool confine,
+               std::uint64_t budget_bytes)
         : backend_(backend),
           models_dir_(models_dir.empty() ? models_dir : std::filesystem::absolute(models_dir)),
-          confine_(confine) {}
+          confine_(confine),
+          budget_(budget_bytes) {}
 
     // The path of a model that a request names: by a host's name for it, else as resolve_model says.
     std::filesystem::path path_of(const std::string& name) const;
-    // Changes with the model's files.
-    static std::string stamp_of(const std::filesystem::path& path);
 
     struct Found {
         std::shared_ptr<const SdxlModel> model;
         ModelInfo info;
-        bool loaded_now = false;
+        bool opened_now = false;
         std::string stamp;  // of its files
     };
-    // The model at `path`, loaded if it is not there; others make room for it where memory is short. `id` is
-    // the host's name for it, or "". Fails as load_sdxl_model does.
-    Found get(const std::filesystem::path& path, DType compute, const std::string& id,
-              const CancelToken& cancel, const LoadProgress& progress);
-    // The VAE at `path`, alone or out of a model. `warnings` are those of its loading. Fails as
-    // load_vae_model.
+    // The model at `path`, opened if it is not there; its weights are made when they are used, or by
+    // make_ready(). One of the same path that was changed since goes. `id` is the host's name for it, or "".
+    // Fails as open_sdxl_model does.
+    Found get(const std::filesystem::path& path, WeightForm form, const std::string& id);
+    // Makes the weights that are not in memory. Returns the seconds that it took, 0 if all were there. Fails
+    // as make_weights does.
+    double make_ready(const SdxlModel& model, const CancelToken& cancel, const LoadProgress& progress);
+    // Lets other models go, the one that was used longest ago first, until the rest of them takes at most
+    // `others` bytes, and fits into the budget beside `weights` bytes of this one.
+    void make_room(const SdxlModel& model, std::uint64_t weights, std::uint64_t others);
+    // The VAE at `path`, alone or out of a model. `warnings` are those of its opening. Fails as
+    // open_vae_model.
     std::shared_ptr<const VaeModel> get_vae(const std::filesystem::path& path, DType compute,
-                                            const CancelToken& cancel, std::vector<std::string>& warnings);
+                                            std::vector<std::string>& warnings);
+    // In memory, of all models and VAEs but this one, shared parts counted once and those of `model` not.
+    std::uint64_t resident_beside(const SdxlModel& model) const;
     // Forgets weights under adapters that are not in use.
     void drop_unused();
     // Bytes of these.
@@ -78,15 +88,17 @@ class ModelCache {
     };
 
     // Moves an entry to the front; null if there is none.
-    Entry* find(const std::filesystem::path& path, DType compute, const std::string& stamp);
-    void make_room(const std::filesystem::path& path, std::uint64_t bytes);
+    Entry* find(const std::filesystem::path& path, WeightForm form, const std::string& stamp);
+    void drop(std::size_t index);
     Entry take_out(std::size_t index);
     void remember(const std::string& id, const std::filesystem::path& path);
 
     Backend& backend_;
+    ModelShelf shelf_;
     std::function<void()> spare_;
     std::filesystem::path models_dir_;
     bool confine_;
+    std::uint64_t budget_;
     mutable std::mutex mutex_;    // for writing by the loop thread and reading by others
     std::vector<Entry> entries_;  // the last used first
     std::uint64_t loads_ = 0;

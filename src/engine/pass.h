@@ -20,7 +20,7 @@ struct Pass {
     GenerationRequest request;
     std::filesystem::path path = {};
     std::string stamp = {};
-    DType compute = DType::kF32;
+    WeightForm form = {};
     // What is added to the model; controls and references in the order of the request's.
     std::vector<AdapterUse> loras = {};
     std::vector<ControlUse> controls = {};

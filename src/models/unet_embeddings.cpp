@@ -20,9 +20,9 @@ UNetEmbeddings::UNetEmbeddings(const LoadContext& load, const WeightMap& weights
       add_embedding_(load, WeightScope(weights).sub("add_embedding"),
                      config.pooled_dim + config.time_id_count * config.time_id_dim, config.time_embed_dim) {
     if (config.guidance_dim > 0)
-        guidance_projection_.emplace(load, WeightScope(weights).sub("time_embedding").sub("cond_proj"),
-                                     config.guidance_dim, config.block_out_channels.front(),
-                                     nn::LinearOptions{.bias = false});
+        guidance_projection_.emplace(
+            nn::unquantized(load), WeightScope(weights).sub("time_embedding").sub("cond_proj"),
+            config.guidance_dim, config.block_out_channels.front(), nn::LinearOptions{.bias = false});
 }
 
 Tensor UNetEmbeddings::embed_sizes(const Context& ctx, const Tensor& pooled, std::span<const float> time_ids,

@@ -33,9 +33,15 @@ std::vector<float> guidance_embedding(float scale, std::int64_t dim) {
     return result;
 }
 
+LoadContext unquantized(LoadContext load) {
+    load.int8 = false;
+    return load;
+}
+
 TimestepEmbedding::TimestepEmbedding(const LoadContext& load, const WeightScope& scope, std::int64_t in,
                                      std::int64_t out)
-    : linear_1_(load, scope.sub("linear_1"), in, out), linear_2_(load, scope.sub("linear_2"), out, out) {}
+    : linear_1_(unquantized(load), scope.sub("linear_1"), in, out),
+      linear_2_(unquantized(load), scope.sub("linear_2"), out, out) {}
 
 Tensor TimestepEmbedding::forward(const Context& ctx, const Tensor& x, const Tensor& residual) const {
     const Tensor hidden = linear_1_.forward(ctx, x, {}, Activation::kSilu);  // [N, out]

@@ -18,6 +18,10 @@ std::vector<float> sinusoidal_embedding(std::span<const float> values, std::int6
 // dim even, at least 4.
 std::vector<float> guidance_embedding(float scale, std::int64_t dim);
 
+// The same without int8 weights: what becomes of time and sizes steers every layer, and costs next to
+// nothing.
+LoadContext unquantized(LoadContext load);
+
 // linear_1, SiLU, linear_2.
 class TimestepEmbedding {
   public:

@@ -1,5 +1,7 @@
 #include "nn/resnet_block.h"
 
+#include "nn/embeddings.h"
+
 namespace sdxl::nn {
 
 ResnetBlock2D::ResnetBlock2D(const LoadContext& load, const WeightScope& scope, const ResnetConfig& config)
@@ -8,7 +10,8 @@ ResnetBlock2D::ResnetBlock2D(const LoadContext& load, const WeightScope& scope, 
       norm2_(load, scope.sub("norm2"), config.out, {config.norm_groups, config.norm_eps, true}),
       conv2_(load, scope.sub("conv2"), config.out, config.out) {
     if (config.time_channels > 0) {
-        time_emb_proj_.emplace(load, scope.sub("time_emb_proj"), config.time_channels, config.out);
+        time_emb_proj_.emplace(unquantized(load), scope.sub("time_emb_proj"), config.time_channels,
+                               config.out);
     }
     if (config.in != config.out) {
         conv_shortcut_.emplace(load, scope.sub("conv_shortcut"), config.in, config.out, kConv1x1);

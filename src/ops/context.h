@@ -24,8 +24,9 @@ using WeightSlots = std::vector<std::shared_ptr<WeightSlot>>;
 struct LoadContext {
     Backend& backend;
     DType compute = DType::kF32;
-    WeightSlots* slots = nullptr;  // gets every weight that can be exchanged later; null: none can
-    bool int8 = false;             // weights of products in int8, where the backend has that
+    WeightSlots* slots =
+        nullptr;        // gets every weight, to be made when it is used; null: they are made at once
+    bool int8 = false;  // weights of products in int8, where the backend has that
 
     WeightForm form() const { return {compute, int8}; }
 };

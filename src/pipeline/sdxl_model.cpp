@@ -82,111 +82,186 @@ ClipTextConfig clip_config(const WeightMap& weights, const std::string& json) {
     return json.empty() ? config : check_against_json(config, json);
 }
 
-// Every component counts towards one total, and every tensor is a place to stop.
-void watch(Checkpoint& checkpoint, ReadAhead& read_ahead, const CancelToken& cancel,
-           const LoadProgress& progress) {
-    WeightMap* const maps[] = {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet,
-                               &checkpoint.vae};
-    std::uint64_t total = 0;
-    for (const WeightMap* map : maps) total += map->total_bytes();
-    std::uint64_t before = 0;
-    for (WeightMap* map : maps) {
-        map->set_observer(
-            [&cancel, &progress, &read_ahead, before, total](std::uint64_t done, std::uint64_t) {
-                cancel.check();
-                read_ahead.consumed(before + done);
-                if (progress) progress(before + done, total);
-            });
-        before += map->total_bytes();
-    }
+// A network with its weights, and the same where it only counts memory.
+template <class Network>
+struct Part {
+    Part(Backend& backend, AdapterPart part, WeightMap map) : weights(backend, part, std::move(map)) {}
+
+    AdaptedPart weights;
+    std::unique_ptr<const Rehearsed<Network>> rehearsal;
+    std::unique_ptr<const Network> network;
+};
+
+// A member of what is shared, which it keeps alive.
+template <class Owner, class T>
+std::shared_ptr<T> shared_member(const std::shared_ptr<Owner>& owner, T* member) {
+    return {owner, member};
 }
 
-void load_text(AdaptedWeights& weights, const LoadContext& load, SdxlModel& model) {
-    const Checkpoint& checkpoint = weights.checkpoint();
-    const auto loads_into = [&](AdapterPart part) {
-        return LoadContext{load.backend, load.compute, weights.slots(part)};
-    };
+// Takes the parts of a model from the shelf, or puts them there.
+class Assembly {
+  public:
+    Assembly(Backend& backend, WeightForm form, ModelShelf& shelf, SdxlModel& model)
+        : backend_(backend), form_(form), shelf_(shelf), model_(model) {}
+
+    template <class Network, class Config>
+    void take(AdapterPart which, WeightMap& map, const std::string& json, const Config& config,
+              std::shared_ptr<const Network>& network, std::shared_ptr<const Rehearsed<Network>>& rehearsal) {
+        const std::string form = std::string(dtype_name(form_.compute)) + (form_.int8 ? " int8 " : " ");
+        const auto part = shelf_.take<Part<Network>>(ModelShelf::key_of(map, form + json), [&] {
+            return make<Network>(which, std::move(map), config);
+        });
+        warn_unused(part->weights.weights(), model_.warnings);
+        parts_[static_cast<std::size_t>(which)] = shared_member(part, &part->weights);
+        network = shared_member(part, part->network.get());
+        rehearsal = shared_member(part, part->rehearsal.get());
+    }
+
+    std::unique_ptr<AdaptedWeights> weights() {
+        return std::make_unique<AdaptedWeights>(backend_, std::move(parts_));
+    }
+
+  private:
+    // The rehearsal checks the tensors before the network is bound to them.
+    template <class Network, class Config>
+    std::shared_ptr<Part<Network>> make(AdapterPart which, WeightMap map, const Config& config) {
+        auto part = std::make_shared<Part<Network>>(backend_, which, std::move(map));
+        AdaptedPart& weights = part->weights;
+        part->rehearsal = std::make_unique<const Rehearsed<Network>>(form_, weights.weights(), config);
+        const LoadContext load{backend_, form_.compute, weights.placement().slots(), form_.int8};
+        part->network = std::make_unique<const Network>(load, weights.weights(), config);
+        weights.built();
+        return part;
+    }
+
+    Backend& backend_;
+    WeightForm form_;
+    ModelShelf& shelf_;
+    SdxlModel& model_;
+    AdaptedWeights::Parts parts_;
+};
+
+void take_text(Assembly& assembly, Checkpoint& checkpoint, SdxlModel& model) {
+    const ComponentConfigs& json = checkpoint.configs;
     if (checkpoint.kind != ModelKind::kRefiner) {
         model.tokenizer = make_tokenizer(checkpoint.tokenizer_dir);
         model.pad_id = model.tokenizer->pad_id().value_or(model.tokenizer->eos_id());
-        model.text_encoder = std::make_unique<ClipTextModel>(
-            loads_into(AdapterPart::kTextEncoder), checkpoint.text_encoder,
-            clip_config(checkpoint.text_encoder, checkpoint.configs.text_encoder));
+        const auto config = clip_config(checkpoint.text_encoder, json.text_encoder);
+        assembly.take(AdapterPart::kTextEncoder, checkpoint.text_encoder, json.text_encoder, config,
+                      model.text_encoder, model.rehearsed_text);
         require_same_vocabulary(*model.tokenizer, *model.text_encoder, "text_encoder");
     }
     model.tokenizer_2 = make_tokenizer(checkpoint.tokenizer_2_dir);
     model.pad_id_2 = model.tokenizer_2->pad_id().value_or(0);
-    model.text_encoder_2 = std::make_unique<ClipTextModel>(
-        loads_into(AdapterPart::kTextEncoder2), checkpoint.text_encoder_2,
-        clip_config(checkpoint.text_encoder_2, checkpoint.configs.text_encoder_2));
-    require_same_vocabulary(*model.tokenizer_2, *model.text_encoder_2, "text_encoder_2");
-    if (model.text_encoder_2->config().projection_dim == 0)
+    const auto config = clip_config(checkpoint.text_encoder_2, json.text_encoder_2);
+    if (config.projection_dim == 0)
         fail(ErrorCode::kInvalidModel, checkpoint.path.string() + ": text_encoder_2 has no text_projection");
+    assembly.take(AdapterPart::kTextEncoder2, checkpoint.text_encoder_2, json.text_encoder_2, config,
+                  model.text_encoder_2, model.rehearsed_text_2);
+    require_same_vocabulary(*model.tokenizer_2, *model.text_encoder_2, "text_encoder_2");
+}
+
+struct VaePart {
+    std::shared_ptr<const VaeModel> vae;
+    std::shared_ptr<const RehearsedVae> rehearsal;
+};
+
+std::shared_ptr<VaePart> take_vae(Backend& backend, DType compute, ModelShelf& shelf, const WeightMap& map,
+                                  const std::string& json, VaeKind kind) {
+    const std::string key = ModelShelf::key_of(map, std::string(dtype_name(compute)) + " " + json);
+    return shelf.take<VaePart>(key, [&] {
+        auto part = std::make_shared<VaePart>();
+        part->rehearsal = std::make_shared<const RehearsedVae>(compute, map, json, kind);
+        part->vae = std::make_shared<const VaeModel>(LoadContext{backend, compute}, map, json, kind);
+        return part;
+    });
 }
 
 }  // namespace
 
-std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend,
-                                                 DType compute, const CancelToken& cancel,
-                                                 const LoadProgress& progress) {
-    auto weights = std::make_unique<AdaptedWeights>(backend, open_checkpoint(path));
-    Checkpoint& checkpoint = weights->checkpoint();
+std::shared_ptr<const SdxlModel> open_sdxl_model(const std::filesystem::path& path, Backend& backend,
+                                                 WeightForm form, ModelShelf& shelf) {
+    Checkpoint checkpoint = open_checkpoint(path);
     require_runnable(checkpoint);
-    ReadAhead read_ahead(
-        {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet, &checkpoint.vae});
-    watch(checkpoint, read_ahead, cancel, progress);
-    const LoadContext load{backend, compute};
-
     auto model = std::make_shared<SdxlModel>();
     model->path = path;
-    model->compute = compute;
+    model->compute = form.compute;
+    model->int8 = form.int8;
     model->force_zeros_for_empty_prompt = checkpoint.force_zeros_for_empty_prompt;
     model->kind = checkpoint.kind;
     model->warnings = checkpoint.warnings;
     model->scheduler = default_scheduler(checkpoint, model->warnings);
     model->variant = detect_variant(checkpoint, model->scheduler);
+    for (const WeightMap* map :
+         {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet, &checkpoint.vae})
+        model->weight_bytes += map->total_bytes();
 
-    // Configurations first: a model that does not fit together fails before its weights are read.
+    const ComponentConfigs& json = checkpoint.configs;
     const UNetConfig unet = detect_unet_config(checkpoint.unet);
-    if (!checkpoint.configs.unet.empty()) check_against_json(unet, checkpoint.configs.unet);
-    load_text(*weights, load, *model);
-    model->unet = std::make_unique<UNet2DConditionModel>(
-        LoadContext{backend, compute, weights->slots(AdapterPart::kUnet)}, checkpoint.unet, unet);
+    if (!json.unet.empty()) check_against_json(unet, json.unet);
     // Its authors' setting for the model that takes the guidance scale as an input.
     constexpr double kEmbeddedGuidance = 8;
     if (unet.guidance_dim > 0) model->variant.guidance_scale = kEmbeddedGuidance;
-    model->vae = std::make_shared<VaeModel>(load, checkpoint.vae, checkpoint.configs.vae);
 
-    for (WeightMap* map :
-         {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet, &checkpoint.vae}) {
-        map->set_observer(nullptr);  // who watched the load is gone after it
-        warn_unused(*map, model->warnings);
-        model->weight_bytes += map->total_bytes();
-    }
-    model->weights = std::move(weights);
+    Assembly assembly(backend, form, shelf, *model);
+    take_text(assembly, checkpoint, *model);
+    assembly.take(AdapterPart::kUnet, checkpoint.unet, json.unet, unet, model->unet, model->rehearsed_unet);
+    const auto vae = take_vae(backend, form.compute, shelf, checkpoint.vae, json.vae, VaeKind::kKl);
+    model->vae = shared_member(vae, vae->vae.get());
+    model->rehearsed_vae = shared_member(vae, vae->rehearsal.get());
+    warn_unused(model->rehearsed_vae->weights(), model->warnings);
+    model->weights = assembly.weights();
     return model;
 }
 
-std::uint64_t loaded_bytes(const std::filesystem::path& path, DType compute) {
-    const Checkpoint checkpoint = open_checkpoint(path);
-    std::uint64_t elements = 0;
-    for (const WeightMap* map :
-         {&checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.unet, &checkpoint.vae})
-        for (const auto& [name, entry] : map->entries())
-            elements += static_cast<std::uint64_t>(entry.view.shape.numel());
-    return elements * dtype_size(compute);
+void make_weights(const SdxlModel& model, PartsToMake parts, const CancelToken& cancel,
+                  const LoadProgress& progress) {
+    std::vector<const WeightMap*> maps;
+    std::vector<WeightPlacement*> placements;
+    const auto add = [&](bool wanted, const WeightMap& map, WeightPlacement& placement) {
+        if (!wanted || placement.complete()) return;
+        maps.push_back(&map);
+        placements.push_back(&placement);
+    };
+    for (const AdapterPart part : {AdapterPart::kTextEncoder, AdapterPart::kTextEncoder2, AdapterPart::kUnet})
+        if (AdaptedPart* weights = model.weights->part(part))
+            add(part == AdapterPart::kUnet ? parts.unet : parts.text_encoders, weights->weights(),
+                weights->placement());
+    add(parts.vae, model.vae->weights(), model.vae->placement());
+    if (placements.empty()) return;
+    std::uint64_t total = 0;
+    for (const WeightMap* map : maps) total += map->total_bytes();
+    ReadAhead read_ahead(maps);
+    std::uint64_t before = 0;
+    for (std::size_t i = 0; i < maps.size(); ++i) {
+        std::uint64_t done = before;
+        placements[i]->make_all(cancel, [&](std::uint64_t bytes) {
+            done += bytes;
+            read_ahead.consumed(done);
+            if (progress) progress(done, total);
+        });
+        before += maps[i]->total_bytes();
+    }
+    if (progress) progress(total, total);
 }
 
-std::shared_ptr<const VaeModel> load_vae_model(const std::filesystem::path& path, Backend& backend,
-                                               DType compute, const CancelToken& cancel,
+std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend,
+                                                 WeightForm form, const CancelToken& cancel,
+                                                 const LoadProgress& progress) {
+    ModelShelf shelf;
+    auto model = open_sdxl_model(path, backend, form, shelf);
+    make_weights(*model, {}, cancel, progress);
+    return model;
+}
+
+std::shared_ptr<const VaeModel> open_vae_model(const std::filesystem::path& path, Backend& backend,
+                                               DType compute, ModelShelf& shelf,
                                                std::vector<std::string>& warnings) {
-    VaeCheckpoint file = open_vae(path);
-    file.weights.set_observer([&cancel](std::uint64_t, std::uint64_t) { cancel.check(); });
-    auto vae =
-        std::make_shared<VaeModel>(LoadContext{backend, compute}, file.weights, file.config, file.kind);
+    const VaeCheckpoint file = open_vae(path);
+    const auto part = take_vae(backend, compute, shelf, file.weights, file.config, file.kind);
     warnings = file.warnings;
-    warn_unused(file.weights, warnings);
-    return vae;
+    warn_unused(part->rehearsal->weights(), warnings);
+    return shared_member(part, part->vae.get());
 }
 
 }  // namespace sdxl

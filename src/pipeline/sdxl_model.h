@@ -1,8 +1,10 @@
-// SdxlModel: one SDXL model in memory, ready to run on one backend: text encoders with their tokenizers, the
-// UNet, the VAE, and what the model's files say about sampling. A refiner has no first text encoder.
+// SdxlModel: one SDXL model, ready to run on one backend: text encoders with their tokenizers, the UNet, the
+// VAE, and what the model's files say about sampling. A refiner has no first text encoder.
 //
-// Immutable after loading, but for its adapters. It refers to its backend, which must outlive it. Used by one
-// thread at a time.
+// Opening one reads headers, checks every tensor and binds the networks; a weight is made when it is used, or
+// before that by make_weights(). Models of the same files share their networks. What changes about a model is
+// which adapters it has and which of its weights are in memory. It refers to its backend, which must outlive
+// it. Used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +19,9 @@
 #include "models/clip_text_model.h"
 #include "models/unet_2d_condition.h"
 #include "pipeline/adapted_weights.h"
+#include "pipeline/model_shelf.h"
 #include "pipeline/model_variant.h"
+#include "pipeline/rehearsal.h"
 #include "pipeline/vae_model.h"
 #include "sampling/scheduler_config.h"
 #include "text/tokenizer.h"
@@ -29,6 +33,7 @@ struct SdxlModel {
     ModelKind kind = ModelKind::kBase;
     ModelVariant variant;
     DType compute = DType::kF32;
+    bool int8 = false;               // weights of the text encoders and the UNet
     std::uint64_t weight_bytes = 0;  // in the file
     bool force_zeros_for_empty_prompt = true;
     LoadedSchedulerConfig scheduler;
@@ -36,31 +41,44 @@ struct SdxlModel {
 
     std::unique_ptr<Tokenizer> tokenizer, tokenizer_2;
     std::int32_t pad_id = 0, pad_id_2 = 0;
-    std::unique_ptr<ClipTextModel> text_encoder, text_encoder_2;
-    std::unique_ptr<UNet2DConditionModel> unet;
-    std::shared_ptr<const VaeModel> vae;  // shared with generations that outlive the rest of the model
-    // The files behind the weights of the text encoders and the UNet, and what adapters make of them. Its
-    // apply() is the one thing about a model that changes.
+    std::shared_ptr<const ClipTextModel> text_encoder, text_encoder_2;
+    std::shared_ptr<const UNet2DConditionModel> unet;
+    std::shared_ptr<const VaeModel> vae;
+    // The weights of the text encoders and the UNet, and what adapters make of them.
     std::unique_ptr<AdaptedWeights> weights;
+    // The same networks where they only count memory.
+    std::shared_ptr<const Rehearsed<ClipTextModel>> rehearsed_text, rehearsed_text_2;
+    std::shared_ptr<const Rehearsed<UNet2DConditionModel>> rehearsed_unet;
+    std::shared_ptr<const RehearsedVae> rehearsed_vae;
+
+    std::string dtype() const { return int8 ? "int8" : std::string(dtype_name(compute)); }
 };
 
-// Told about bytes taken of all bytes, while a model loads.
+// Opens a single-file checkpoint or a diffusers folder. Fails with kNotFound, kInvalidModel or kUnsupported
+// (an SDXL model of a kind that is not run).
+std::shared_ptr<const SdxlModel> open_sdxl_model(const std::filesystem::path& path, Backend& backend,
+                                                 WeightForm form, ModelShelf& shelf);
+
+// Told about bytes taken of all bytes, while weights are made.
 using LoadProgress = std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)>;
 
-// Reads a single-file checkpoint or a diffusers folder and packs its weights for `backend`. Nothing is read
-// before the files were checked. Fails with kNotFound, kInvalidModel, kUnsupported (an SDXL model of a kind
-// that is not run), kCancelled or kDeadlineExceeded; what was loaded by then is freed.
+// Makes the weights of these parts that are not in memory, reading their files ahead. Fails with
+// kInvalidModel, kCancelled or kDeadlineExceeded, or std::bad_alloc; what was made by then stays.
+struct PartsToMake {
+    bool text_encoders = true, unet = true, vae = true;
+};
+void make_weights(const SdxlModel& model, PartsToMake parts, const CancelToken& cancel,
+                  const LoadProgress& progress);
+
+// Both at once, of a model that shares nothing.
 std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& path, Backend& backend,
-                                                 DType compute, const CancelToken& cancel,
+                                                 WeightForm form, const CancelToken& cancel,
                                                  const LoadProgress& progress);
 
-// What the weights of the model at `path` take in memory. Reads headers only; fails as open_checkpoint does.
-std::uint64_t loaded_bytes(const std::filesystem::path& path, DType compute);
-
-// A VAE alone: a file or folder of one, or that of a whole model. `warnings` gets what its files hold that is
-// not used. Fails as above.
-std::shared_ptr<const VaeModel> load_vae_model(const std::filesystem::path& path, Backend& backend,
-                                               DType compute, const CancelToken& cancel,
+// A VAE alone: a file or folder of one, or that of a whole model. Its weights are made when they are used.
+// `warnings` gets what its files hold that is not used. Fails as above.
+std::shared_ptr<const VaeModel> open_vae_model(const std::filesystem::path& path, Backend& backend,
+                                               DType compute, ModelShelf& shelf,
                                                std::vector<std::string>& warnings);
 
 }  // namespace sdxl

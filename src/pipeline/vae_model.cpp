@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <utility>
 
 #include "models/vae_config.h"
 #include "ops/layout.h"
@@ -14,6 +15,12 @@ VaeConfig config_of(const WeightMap& weights, const std::string& json) {
     VaeConfig config = detect_vae_config(weights);
     if (!json.empty()) check_against_json(config, json);
     return config;
+}
+
+VaeNetwork make_network(const LoadContext& load, const WeightMap& weights, const std::string& config,
+                        VaeKind kind) {
+    if (kind == VaeKind::kTiny) return VaeNetwork(std::in_place_type<AutoencoderTiny>, load, weights);
+    return VaeNetwork(std::in_place_type<AutoencoderKL>, load, weights, config_of(weights, config));
 }
 
 // Host values [height, width, channels] as a batch of one.
@@ -44,14 +51,13 @@ std::vector<float> in_tiles(const Context& ctx, int height, int width, int scale
 
 }  // namespace
 
-VaeModel::VaeModel(const LoadContext& load, const WeightMap& weights, const std::string& config, VaeKind kind)
+VaeModel::VaeModel(const LoadContext& load, WeightMap weights, const std::string& config, VaeKind kind)
     : compute_(load.compute),
-      weight_bytes_(weights.total_bytes()),
-      network_(kind == VaeKind::kTiny
-                   ? std::variant<AutoencoderKL, AutoencoderTiny>(std::in_place_type<AutoencoderTiny>, load,
-                                                                  weights)
-                   : std::variant<AutoencoderKL, AutoencoderTiny>(std::in_place_type<AutoencoderKL>, load,
-                                                                  weights, config_of(weights, config))) {}
+      weights_(std::move(weights)),
+      placement_(std::make_unique<WeightPlacement>()),
+      network_(make_network({load.backend, load.compute, placement_->slots()}, weights_, config, kind)) {
+    placement_->keep(weights_);
+}
 
 Latents VaeModel::encode(const Context& ctx, std::span<const float> pixels, int height, int width,
                          NoiseSource& noise, const std::optional<TileSizes>& tiles) const {

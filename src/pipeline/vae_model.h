@@ -2,10 +2,12 @@
 // diffusion.
 //
 // Pictures are host arrays [H, W, 3] of -1..1, latents torch's order [4, h, w] with H = 8 h and W = 8 w.
-// Immutable after loading; refers to its backend, which must outlive it; used by one thread at a time.
+// It owns its weights and where they are; refers to its backend, which must outlive it; used by one thread at
+// a time.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +18,7 @@
 #include "models/autoencoder_tiny.h"
 #include "ops/context.h"
 #include "pipeline/tiles.h"
+#include "pipeline/weight_placement.h"
 #include "request/generation.h"
 #include "sampling/random.h"
 #include "weights/vae_file.h"
@@ -26,14 +29,20 @@ namespace sdxl {
 inline constexpr int kLatentChannels = 4;
 inline constexpr int kPixelsPerLatent = 8;
 
+using VaeNetwork = std::variant<AutoencoderKL, AutoencoderTiny>;
+
 class VaeModel {
   public:
-    // `config` is the component's config.json, "" if there is none. Fails with kInvalidModel.
-    VaeModel(const LoadContext& load, const WeightMap& weights, const std::string& config,
+    // `config` is the component's config.json, "" if there is none. Its weights are made when they are used;
+    // placement().make_all() makes them before. Fails with kInvalidModel.
+    VaeModel(const LoadContext& load, WeightMap weights, const std::string& config,
              VaeKind kind = VaeKind::kKl);
+    VaeModel(const VaeModel&) = delete;
+    VaeModel& operator=(const VaeModel&) = delete;
 
     DType compute() const { return compute_; }
-    std::uint64_t weight_bytes() const { return weight_bytes_; }
+    const WeightMap& weights() const { return weights_; }
+    WeightPlacement& placement() const { return *placement_; }
 
     // A sample of the picture's latent distribution; draws from `noise` once, as many values as it has (a
     // tiny autoencoder has no distribution and draws nothing). `ctx` lends its backend, token and trace; the
@@ -47,8 +56,9 @@ class VaeModel {
 
   private:
     DType compute_;
-    std::uint64_t weight_bytes_;
-    std::variant<AutoencoderKL, AutoencoderTiny> network_;
+    WeightMap weights_;
+    std::unique_ptr<WeightPlacement> placement_;
+    VaeNetwork network_;
 };
 
 }  // namespace sdxl

@@ -161,7 +161,7 @@ OrderedJson action_capabilities(const EngineStatus& status) {
             {"maxResolution", kMaxResolution},
             {"maxBatchSize", kMaxBatchSize},
             {"controlPreprocessors", preprocessor_names()},
-            {"memoryOptimizations", OrderedJson::array({"vae_tiling", "vae_slicing"})},
+            {"memoryOptimizations", memory_optimizations()},
             {"postprocessingOptions", OrderedJson::array()},
             {"deviceName", status.device_name},
             {"devices", action_devices(status)},

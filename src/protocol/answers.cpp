@@ -146,10 +146,33 @@ OrderedJson references_json(const std::vector<ReferenceReport>& references, bool
     return list;
 }
 
+// Bytes; by stage what was expected.
+OrderedJson memory_json(const MemoryReport& memory, bool camel_case) {
+    const auto name = [&](const char* snake, const char* camel) { return camel_case ? camel : snake; };
+    OrderedJson stages = OrderedJson::object();
+    for (const StageMemory& stage : memory.stages) stages[stage.stage] = stage.bytes;
+    return {{name("text_encoders", "textEncoders"), residency_name(memory.text_encoders)},
+            {"unet", residency_name(memory.unet)},
+            {"vae", residency_name(memory.vae)},
+            {name("vae_tiling", "vaeTiling"), memory.vae_tiling},
+            {name("vae_slicing", "vaeSlicing"), true},
+            {name("attention_slicing", "attentionSlicing"), true},
+            {name("estimated_by_stage", "estimatedByStage"), std::move(stages)},
+            {name("estimated_peak", "estimatedPeak"), memory.estimated_peak_bytes},
+            {name("measured_peak", "measuredPeak"), memory.measured_peak_bytes},
+            {"limit", memory.limit_bytes}};
+}
+
 }  // namespace
+
+OrderedJson memory_optimizations() {
+    return OrderedJson::array(
+        {"cpu_offload", "sequential_cpu_offload", "attention_slicing", "vae_slicing", "vae_tiling", "int8"});
+}
 
 void add_additions(OrderedJson& data, const GenerationResult& result, bool camel_case) {
     const auto name = [&](const char* snake, const char* camel) { return camel_case ? camel : snake; };
+    data["memory"] = memory_json(result.memory, camel_case);
     if (!result.adapters.empty()) data["loras"] = loras_json(result.adapters, camel_case);
     if (!result.embeddings.empty()) data[name("textual_inversions", "textualInversions")] = result.embeddings;
     if (!result.controls.empty())

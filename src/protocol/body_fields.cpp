@@ -240,7 +240,7 @@ void BodyFields::fill_from(const BodyFields& others, Report* report) {
     fill(resize_mode, others.resize_mode, report);
     fill(pag_scale, others.pag_scale, report);
     fill(free_u, others.free_u, report);
-    fill(vae_tiling, others.vae_tiling, report);
+    fill_memory(memory, others.memory, report);
     fill(width, others.width, report);
     fill(height, others.height, report);
     fill(steps, others.steps, report);
@@ -293,7 +293,7 @@ GenerationRequest complete(const BodyFields& fields, StartFrom start, const std:
     set(request.height, fields.height);
     if (fields.steps) request.steps = static_cast<int>(fields.steps->value);
     if (fields.guidance_scale) request.guidance_scale = fields.guidance_scale->value;
-    set(request.vae_tiling, fields.vae_tiling);
+    request.memory = memory_wishes(fields.memory);
     set_models(fields, request, report);
     if (fields.loras) request.loras = fields.loras->value;
     if (fields.embeddings) request.embeddings = fields.embeddings->value;

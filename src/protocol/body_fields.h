@@ -36,7 +36,11 @@ struct BodyFields {
     std::optional<Field<std::string>> resize_mode;
     std::optional<Field<double>> pag_scale;
     std::optional<Field<FreeUFactors>> free_u;
-    std::optional<Field<bool>> vae_tiling;
+    // cpu_offload, sequential_cpu_offload, ... [memory_fields.cpp]
+    struct Memory {
+        std::optional<Field<MemoryWish>> cpu_offload, sequential_cpu_offload, attention_slicing, vae_slicing,
+            vae_tiling;
+    } memory;
     std::optional<Field<std::int64_t>> width;
     std::optional<Field<std::int64_t>> height;
     std::optional<Field<std::int64_t>> steps;
@@ -100,6 +104,10 @@ std::optional<SchedulerChoice> read_scheduler(const Field<std::string>& name, Re
 // The fields of `scheduler_config` but for those that have a place of their own in a body
 // [scheduler_field.cpp].
 std::vector<SchedulerOption> read_scheduler_config(const Members& config);
+// The switches that trade speed for memory [memory_fields.cpp].
+BodyFields::Memory read_memory(const Members& holder);
+void fill_memory(BodyFields::Memory& mine, const BodyFields::Memory& others, Report* report);
+MemoryWishes memory_wishes(const BodyFields::Memory& fields);
 // A picture that is still to be read [image_field.cpp].
 ImageSource read_image_field(const Field<std::string>& field, Report& report);
 // Understands a device's name [device_field.cpp].

@@ -59,7 +59,7 @@ BodyFields read_the_rest(const Members& body) {
     fields.refiner = body.object("Model").text("Refiner");
     fields.vae = body.object("Model").text("Vae");
     fields.precision = body.object("Performance").text("Dtype");
-    fields.vae_tiling = body.object("Performance").flag("VaeTiling");
+    fields.memory = read_memory(body.object("Performance"));
     fields.device = body.object("Performance").text("Device");
     fields.save_path = body.object("Output").text("SavePath");
     fields.format = body.object("Output").text("Format");

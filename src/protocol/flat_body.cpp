@@ -51,7 +51,7 @@ BodyFields read_flat_body(const Members& body, Report& report) {
     fields.resize_mode = body.text("resize_mode");
     fields.pag_scale = body.number("pag_scale");
     fields.free_u = read_free_u(body);
-    fields.vae_tiling = body.flag("vae_tiling");
+    fields.memory = read_memory(body);
     fields.width = body.integer("width");
     fields.height = body.integer("height");
     fields.steps = body.integer("steps");

@@ -144,7 +144,7 @@ OrderedJson message_capabilities(const EngineStatus& status) {
             {"max_resolution", kMaxResolution},
             {"max_batch_size", kMaxBatchSize},
             {"control_preprocessors", preprocessor_names()},
-            {"memory_optimizations", OrderedJson::array({"vae_tiling", "vae_slicing"})},
+            {"memory_optimizations", memory_optimizations()},
             {"postprocessing_options", OrderedJson::array()},
             {"device", status.device},
             {"device_name", status.device_name},

@@ -30,7 +30,7 @@ BodyFields read_nested_body(const Members& body, Report& report) {
 
     fields.batch_size = body.object("batch").integer("size");
     fields.precision = body.object("precision").text("dtype");
-    fields.vae_tiling = body.object("precision").flag("vae_tiling");
+    fields.memory = read_memory(body.object("precision"));
     fields.loras = read_loras(body, "lora", report);
     fields.controls = read_controls(body, "controlnet", report);
     return fields;

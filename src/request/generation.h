@@ -17,6 +17,7 @@
 #include "image/image.h"
 #include "request/adapters.h"
 #include "request/device_name.h"
+#include "request/memory.h"
 #include "request/names.h"
 
 namespace sdxl {
@@ -127,7 +128,7 @@ struct GenerationRequest {
     std::shared_ptr<const Latents> init_latents;
     int init_draws = 0;  // how often noise was drawn for it
 
-    bool vae_tiling = false;  // the VAE works piece by piece, also where memory would hold the whole
+    MemoryWishes memory;
     Precision precision = Precision::kAuto;
 
     ImageFormat format = ImageFormat::kPng;
@@ -219,7 +220,8 @@ struct GenerationResult {
     double encode_seconds = 0;
     double denoise_seconds = 0;
     double decode_seconds = 0;
-    std::uint64_t peak_memory_bytes = 0;  // peak resident memory of the process
+    std::uint64_t peak_memory_bytes = 0;  // of the process (on a device, of its memory) during this request
+    MemoryReport memory;
 };
 
 enum class Stage { kLoad, kEncode, kDenoise, kDecode, kWrite };

@@ -119,10 +119,10 @@ constexpr Name<Priority> kPrioritiesByName[] = {{"low", Priority::kLow},
                                                 {"critical", Priority::kCritical}};
 
 constexpr Name<Precision> kPrecisions[] = {
-    {"auto", Precision::kAuto}, {"float32", Precision::kF32},  {"fp32", Precision::kF32},
-    {"f32", Precision::kF32},   {"full", Precision::kF32},     {"bfloat16", Precision::kBF16},
-    {"bf16", Precision::kBF16}, {"float16", Precision::kBF16}, {"fp16", Precision::kBF16},
-    {"f16", Precision::kBF16},  {"half", Precision::kBF16},
+    {"auto", Precision::kAuto},    {"float32", Precision::kF32}, {"fp32", Precision::kF32},
+    {"f32", Precision::kF32},      {"full", Precision::kF32},    {"bfloat16", Precision::kBF16},
+    {"bf16", Precision::kBF16},    {"half", Precision::kHalf},   {"fp16", Precision::kHalf},
+    {"float16", Precision::kHalf}, {"f16", Precision::kHalf},    {"int8", Precision::kInt8},
 };
 
 const SchedulerNames* find_scheduler(std::string_view normal) {
@@ -304,6 +304,10 @@ std::string_view precision_name(Precision precision) {
             return "float32";
         case Precision::kBF16:
             return "bfloat16";
+        case Precision::kHalf:
+            return "float16";
+        case Precision::kInt8:
+            return "int8";
     }
     return "";
 }

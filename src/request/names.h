@@ -40,7 +40,8 @@ enum class TimestepSpacing { kLeading, kTrailing, kLinspace };
 enum class PredictionType { kEpsilon, kVPrediction, kSample };
 enum class RngKind { kCpu, kPhilox };
 enum class ImageFormat { kPng, kJpeg, kWebp };
-enum class Precision { kAuto, kF32, kBF16 };
+// kHalf is the device's best 16-bit type.
+enum class Precision { kAuto, kF32, kBF16, kHalf, kInt8 };
 enum class Priority { kLow, kNormal, kHigh, kCritical };
 inline constexpr int kPriorities = 4;
 

@@ -48,6 +48,11 @@ class Tensor {
     // Entries [begin, begin + count) of the outermost extent, sharing storage.
     Tensor slice(std::int64_t begin, std::int64_t count) const;
 
+    // What a backend that cannot compute with addresses goes by: the storage that it made, and where in it
+    // the first element lies.
+    const std::shared_ptr<Storage>& storage() const { return storage_; }
+    std::size_t offset_bytes() const { return offset_bytes_; }
+
     // First element's address as the backend's ops see it (host memory for CPU backends).
     void* raw() const { return static_cast<std::byte*>(storage_->data()) + offset_bytes_; }
     template <class T>

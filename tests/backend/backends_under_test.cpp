@@ -1,9 +1,46 @@
 #include "backends_under_test.h"
 
+#include <dlfcn.h>
+
 #include "backend/onednn/onednn_backend.h"
+#include "backend/plugin_loader.h"
 #include "backend/reference/reference_backend.h"
+#include "core/error.h"
 
 namespace sdxl {
+namespace {
+
+#ifdef SDXL_TEST_TORCH
+std::unique_ptr<Backend> make_torch_backend() {
+    return load_backend_plugin().open("cpu");
+}
+
+template <class Function>
+Function device_function(const char* name) {
+    void* library = ::dlopen(SDXL_TEST_DEVICE_LIBRARY, RTLD_NOW | RTLD_NOLOAD);
+    void* address = library != nullptr ? ::dlsym(library, name) : nullptr;
+    if (address == nullptr) fail(ErrorCode::kInternal, "the test's device library is not loaded");
+    return reinterpret_cast<Function>(address);
+}
+#endif
+
+}  // namespace
+
+#ifdef SDXL_TEST_TORCH
+std::unique_ptr<Backend> make_heap_device_backend() {
+    BackendPlugin& plugin = load_backend_plugin();
+    plugin.load_device_library(SDXL_TEST_DEVICE_LIBRARY);
+    return plugin.open("privateuseone:0");
+}
+
+HeapDeviceCounts heap_device_memory() {
+    return device_function<decltype(&heap_device_counts)>("heap_device_counts")(0);
+}
+
+void limit_heap_device(std::uint64_t bytes) {
+    device_function<decltype(&heap_device_limit)>("heap_device_limit")(0, bytes);
+}
+#endif
 
 const std::vector<BackendCase>& backends_under_test() {
     // bfloat16: inputs are rounded before both sides compute, so what is left is one rounding of the result
@@ -12,6 +49,11 @@ const std::vector<BackendCase>& backends_under_test() {
         {"ReferenceF32", make_reference_backend, DType::kF32, 1e-6},
         {"OnednnF32", make_onednn_backend, DType::kF32, 1e-5},
         {"OnednnBF16", make_onednn_backend, DType::kBF16, 6e-3},
+#ifdef SDXL_TEST_TORCH
+        {"TorchF32", make_torch_backend, DType::kF32, 1e-5},
+        {"TorchBF16", make_torch_backend, DType::kBF16, 6e-3},
+        {"TorchPrivateUse1F32", make_heap_device_backend, DType::kF32, 1e-5},
+#endif
     };
     return cases;
 }

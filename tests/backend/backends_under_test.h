@@ -1,5 +1,5 @@
 // The backends that are held against the reference, and how close they must come. A new one is a line in the
-// .cpp.
+// .cpp. Those of libtorch are there where SDXL_TEST_TORCH is defined: it was built.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "privateuse1/heap_device.h"
 
 namespace sdxl {
 
@@ -18,5 +19,13 @@ struct BackendCase {
 };
 
 const std::vector<BackendCase>& backends_under_test();
+
+#ifdef SDXL_TEST_TORCH
+// The torch backend on the test's own device (tests/backend/privateuse1).
+std::unique_ptr<Backend> make_heap_device_backend();
+// Of that device, once there is a backend on it.
+HeapDeviceCounts heap_device_memory();
+void limit_heap_device(std::uint64_t bytes);
+#endif
 
 }  // namespace sdxl

@@ -15,6 +15,7 @@
 #include "backend/reference/reference_backend.h"
 #include "backends_under_test.h"
 #include "ops/ops.h"
+#include "parity_table.h"
 
 namespace sdxl {
 
@@ -68,7 +69,10 @@ class BackendParity : public ::testing::TestWithParam<BackendCase> {
         const Values expected = evaluate(*reference_, DType::kF32, op);
         const Values found = evaluate(*tested_, GetParam().compute, op);
         const double error = relative_l2(found, expected);
-        EXPECT_LE(error, tolerance_factor * GetParam().tolerance);
+        const double limit = tolerance_factor * GetParam().tolerance;
+        EXPECT_LE(error, limit);
+        const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+        ParityTable::instance().add(test.substr(0, test.find('/')), GetParam().name, error, limit);
         RecordProperty("relative_l2", std::to_string(error));
     }
 

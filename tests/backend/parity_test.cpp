@@ -109,6 +109,25 @@ TEST_P(BackendParity, AttentionToAContext) {
     }
 }
 
+// The bound on scores: some heads at a time, one, some queries, one query, at the edges of each.
+TEST_P(BackendParity, AttentionInSlices) {
+    const HostTensor qkv = random({2, 50, 3 * 128});
+    constexpr std::uint64_t kRow = 2 * sizeof(float) * 50;  // scores and weights of a query
+    for (const std::uint64_t rows : {1, 7, 25, 49, 50, 51, 100, 130, 200, 201}) {
+        SCOPED_TRACE(rows);
+        for (const bool causal : {false, true}) {
+            expect_parity(
+                [&](const LoadContext&, const Context& ctx) {
+                    ctx.backend.limit_attention(rows * kRow);
+                    const Tensor all = up(ctx, qkv);
+                    return ops::attention(ctx, all.columns(0, 128), all.columns(128, 128),
+                                          all.columns(256, 128), 2, causal);
+                },
+                2.0);
+        }
+    }
+}
+
 // Scores far apart: a softmax that does not subtract the largest overflows.
 TEST_P(BackendParity, AttentionWithLargeScores) {
     const HostTensor q = random({1, 40, 64}, 30.0F), k = random({1, 40, 64}, 30.0F), v = random({1, 40, 64});

@@ -199,7 +199,7 @@ TEST_F(PicturesTest, TilesAreNearlyTheWhole) {
     auto asked = request();
     asked.width = asked.height = 64;
     const Image whole = made(generate(asked));
-    asked.vae_tiling = true;
+    asked.memory.vae_tiling = MemoryWish::kOn;
     EXPECT_EQ(made(generate(asked)).pixels, whole.pixels) << "one tile";
 }
 

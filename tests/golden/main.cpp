@@ -1,6 +1,6 @@
 // sdxl-golden: compares the worker's parts with golden values computed by other implementations.
 //
-//   sdxl-golden modules DIR | schedulers FILE | rng FILE | tokenizer FILE [--vocabulary DIR]
+//   sdxl-golden modules DIR [--backend NAME] | schedulers FILE | rng FILE | tokenizer FILE [--vocabulary DIR]
 //
 // One line per case, then a summary. Exit status: 0 all passed, 1 a case failed or none ran, 2 wrong use or a
 // file that cannot be read.
@@ -20,21 +20,23 @@ constexpr int kUnusable = 2;
 
 struct Command {
     std::string_view name;
-    int (*run)(const std::string& path, const std::string& vocabulary);
+    std::string_view option;  // its one option with a value; empty: none
+    int (*run)(const std::string& path, const std::string& value);
 };
 
 constexpr std::array<Command, 4> kCommands = {{
-    {"modules", [](const std::string& path, const std::string&) { return run_modules(path); }},
-    {"schedulers",
+    {"modules", "--backend", &run_modules},
+    {"schedulers", "",
      [](const std::string& path, const std::string&) { return sdxl::golden::run_schedulers(path); }},
-    {"rng", [](const std::string& path, const std::string&) { return sdxl::golden::run_rng(path); }},
-    {"tokenizer", &sdxl::golden::run_tokenizer},
+    {"rng", "", [](const std::string& path, const std::string&) { return sdxl::golden::run_rng(path); }},
+    {"tokenizer", "--vocabulary", &sdxl::golden::run_tokenizer},
 }};
 
 int usage() {
-    std::fprintf(stderr,
-                 "usage: sdxl-golden {modules DIR | schedulers FILE | rng FILE | tokenizer FILE "
-                 "[--vocabulary DIR]}\n");
+    std::fprintf(
+        stderr,
+        "usage: sdxl-golden {modules DIR [--backend NAME] | schedulers FILE | rng FILE | tokenizer FILE "
+        "[--vocabulary DIR]}\n");
     return kUnusable;
 }
 
@@ -42,12 +44,12 @@ int usage() {
 
 int main(int argc, char** argv) {
     const std::vector<std::string> words(argv + 1, argv + argc);
-    const bool with_vocabulary = words.size() == 4 && words[0] == "tokenizer" && words[2] == "--vocabulary";
-    if (words.size() != 2 && !with_vocabulary) return usage();
     for (const Command& command : kCommands) {
-        if (command.name != words[0]) continue;
+        if (words.empty() || command.name != words[0]) continue;
+        const bool with_option = words.size() == 4 && !command.option.empty() && words[2] == command.option;
+        if (words.size() != 2 && !with_option) break;
         try {
-            return command.run(words[1], with_vocabulary ? words[3] : "");
+            return command.run(words[1], with_option ? words[3] : "");
         } catch (const std::exception& error) {
             std::fprintf(stderr, "sdxl-golden: %s: %s\n", words[1].c_str(), error.what());
             return kUnusable;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/onednn/onednn_backend.h"
+#include "backend/plugin_loader.h"
 #include "backend/reference/reference_backend.h"
 #include "core/error.h"
 #include "models/autoencoder_kl.h"
@@ -38,18 +39,38 @@ constexpr Limits kFloat32{1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 1.0 / 255};
 // adds up, measured and doubled.
 constexpr Limits kBFloat16{1.5e-2, 2e-2, 2e-2, 4e-2, 3e-2, 14.0 / 255};
 
+// int8 weights in the text encoders and the UNet. The rounding of weights and of activations is about 0.7 %
+// of each product; measured and widened by half.
+constexpr Limits kInt8{3.2e-2, 3e-2, 2e-2, 4e-2, 4e-2, 26.0 / 255};
+
 struct Device {
     std::string name;
     std::unique_ptr<sdxl::Backend> backend;
-    DType compute;
+    sdxl::WeightForm form;
     Limits limits;
+
+    bool runs() const {
+        return form.int8 ? backend->supports_int8(form.compute) : backend->supports(form.compute);
+    }
 };
 
-std::vector<Device> all_devices() {
+// What is called `backend` in modules.h.
+std::vector<Device> devices_of(const std::string& backend) {
     std::vector<Device> devices;
-    devices.push_back({"reference-fp32", sdxl::make_reference_backend(), DType::kF32, kFloat32});
-    devices.push_back({"onednn-fp32", sdxl::make_onednn_backend(), DType::kF32, kFloat32});
-    devices.push_back({"onednn-bf16", sdxl::make_onednn_backend(), DType::kBF16, kBFloat16});
+    if (backend.empty() || backend == "reference")
+        devices.push_back({"reference-fp32", sdxl::make_reference_backend(), {DType::kF32}, kFloat32});
+    if (backend.empty() || backend == "onednn") {
+        devices.push_back({"onednn-fp32", sdxl::make_onednn_backend(), {DType::kF32}, kFloat32});
+        devices.push_back({"onednn-bf16", sdxl::make_onednn_backend(), {DType::kBF16}, kBFloat16});
+        devices.push_back({"onednn-int8", sdxl::make_onednn_backend(), {DType::kBF16, true}, kInt8});
+    }
+    if (backend == "torch" || backend.starts_with("torch:")) {
+        const std::string id = backend == "torch" ? "cpu" : backend.substr(backend.find(':') + 1);
+        const auto open = [&] { return sdxl::load_backend_plugin().open(id); };
+        devices.push_back({"torch-fp32", open(), {DType::kF32}, kFloat32});
+        devices.push_back({"torch-bf16", open(), {DType::kBF16}, kBFloat16});
+    }
+    if (devices.empty()) sdxl::fail(sdxl::ErrorCode::kInvalidRequest, "no backend " + backend);
     return devices;
 }
 
@@ -121,8 +142,9 @@ class Checks {
           device_(device),
           expected_(expected),
           tally_(tally),
-          load_{*device.backend, device.compute},
-          ctx_{*device.backend, device.compute} {}
+          load_{*device.backend, device.form.compute},
+          load_int8_{*device.backend, device.form.compute, nullptr, device.form.int8},
+          ctx_{*device.backend, device.form.compute} {}
 
     void run() {
         check_text();
@@ -173,6 +195,7 @@ class Checks {
     const Expected& expected_;
     Tally& tally_;
     sdxl::LoadContext load_;
+    sdxl::LoadContext load_int8_;  // of what has int8 weights where they are asked for
     sdxl::Context ctx_;
     sdxl::SdxlModel model_;  // the parts that check_unet and check_vae made, for check_run
 };
@@ -208,8 +231,8 @@ Values beside(const Values& a, const Values& b, std::size_t length) {
 void Checks::check_text() {
     const auto config_l = text_config(checkpoint_.text_encoder, checkpoint_.configs.text_encoder);
     const auto config_g = text_config(checkpoint_.text_encoder_2, checkpoint_.configs.text_encoder_2);
-    const sdxl::ClipTextModel clip_l(load_, checkpoint_.text_encoder, config_l);
-    const sdxl::ClipTextModel clip_g(load_, checkpoint_.text_encoder_2, config_g);
+    const sdxl::ClipTextModel clip_l(load_int8_, checkpoint_.text_encoder, config_l);
+    const sdxl::ClipTextModel clip_g(load_int8_, checkpoint_.text_encoder_2, config_g);
     const auto length = static_cast<std::size_t>(config_l.max_positions);
     Values context, pooled;
     for (const char* prompt : {"text.negative_ids", "text.prompt_ids"}) {
@@ -244,7 +267,7 @@ sdxl::UNetConditioning Checks::condition(const sdxl::UNet2DConditionModel& unet)
 void Checks::check_unet() {
     const auto config = sdxl::detect_unet_config(checkpoint_.unet);
     if (!checkpoint_.configs.unet.empty()) sdxl::check_against_json(config, checkpoint_.configs.unet);
-    model_.unet = std::make_unique<sdxl::UNet2DConditionModel>(load_, checkpoint_.unet, config);
+    model_.unet = std::make_unique<sdxl::UNet2DConditionModel>(load_int8_, checkpoint_.unet, config);
     const auto conditioning = condition(*model_.unet);
     check_unet_case(*model_.unet, conditioning, "");
     check_unet_case(*model_.unet, conditioning, "_wide");
@@ -330,13 +353,13 @@ void Checks::check_vae() {
 
 }  // namespace
 
-int run_modules(const std::string& dir) {
+int run_modules(const std::string& dir, const std::string& backend) {
     const std::filesystem::path folder(dir);
     const Expected expected(folder / "micro-expected.safetensors");
     const auto control = sdxl::open_control(folder / "micro" / "controlnet");
     Tally tally;
-    for (const Device& device : all_devices()) {
-        if (!device.backend->supports(device.compute)) {
+    for (const Device& device : devices_of(backend)) {
+        if (!device.runs()) {
             std::printf("NOT COVERED: %s is not supported on this machine\n", device.name.c_str());
             continue;
         }

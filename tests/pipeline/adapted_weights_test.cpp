@@ -258,7 +258,7 @@ TEST_F(AdaptedWeightsTest, EveryFamilyIsItsMergedModel) {
     for (const char* tokenizer : {"tokenizer", "tokenizer_2"})
         std::filesystem::create_directory_symlink(fixtures / "micro" / tokenizer,
                                                   folder_ / "single" / tokenizer);
-    const auto single = load_sdxl_model(folder_ / "single", *backend_, DType::kF32, CancelToken(), nullptr);
+    const auto single = load_sdxl_model(folder_ / "single", *backend_, {DType::kF32}, CancelToken(), nullptr);
     const auto plain = run_with(model(), {});
     const std::pair<const char*, Family> families[] = {{"lora", lora}, {"tucker", tucker}, {"loha", loha},
                                                        {"lokr", lokr}, {"dora", dora},     {"diff", full}};
@@ -276,7 +276,7 @@ TEST_F(AdaptedWeightsTest, EveryFamilyIsItsMergedModel) {
                 if (file.path().extension() == ".safetensors")
                     write_tensors(file.path(), made.merged.at(component));
         }
-        const auto merged = load_sdxl_model(folder_ / name, *backend_, DType::kF32, CancelToken(), nullptr);
+        const auto merged = load_sdxl_model(folder_ / name, *backend_, {DType::kF32}, CancelToken(), nullptr);
         const auto expected = run_with(*merged, {});
         EXPECT_GT(relative(plain, expected), 1e-2) << name << " must matter";
         EXPECT_LT(relative(run_with(model(), {use}), expected), 1e-4) << name << ", diffusers' folder";
@@ -310,7 +310,7 @@ TEST_F(AdaptedWeightsTest, NormsAndBiases) {
     change(conv + ".weight", "lora_unet_" + underscored(conv) + ".diff");
     change(conv + ".bias", "lora_unet_" + underscored(conv) + ".diff_b");
     write_micro_variant(folder_ / "merged", unet);
-    const auto merged = load_sdxl_model(folder_ / "merged", *backend_, DType::kF32, CancelToken(), nullptr);
+    const auto merged = load_sdxl_model(folder_ / "merged", *backend_, {DType::kF32}, CancelToken(), nullptr);
     const AdapterUse use{write_adapter("norms", adapter)};
     EXPECT_LT(relative(run_with(model(), {use}), run_with(*merged, {})), 1e-4);
     EXPECT_GT(relative(run_with(model(), {}), run_with(*merged, {})), 1e-3);
@@ -326,7 +326,7 @@ TEST_F(AdaptedWeightsTest, SeveralAddUpInAnyOrder) {
     for (std::size_t i = 0; i < weight.values.size(); ++i)
         weight.values[i] += static_cast<float>(0.5 * first.delta[i] - 0.25 * second.delta[i]);
     write_micro_variant(folder_ / "merged", unet);
-    const auto merged = load_sdxl_model(folder_ / "merged", *backend_, DType::kF32, CancelToken(), nullptr);
+    const auto merged = load_sdxl_model(folder_ / "merged", *backend_, {DType::kF32}, CancelToken(), nullptr);
     const AdapterUse a{write_adapter("a", first.adapter), 0.5}, b{write_adapter("b", second.adapter), -0.25};
     const auto both = run_with(model(), {a, b});
     EXPECT_LT(relative(both, run_with(*merged, {})), 1e-4);

@@ -269,7 +269,8 @@ TEST_F(ControlTest, AControlLoraIsTheControlNetThatItMakesOfTheBase) {
 // Beside an inpainting UNet a ControlNet sees the latents' four channels of nine.
 TEST_F(ControlTest, BesideAnInpaintingModelItSeesTheLatents) {
     write_micro_variant(folder_ / "inpaint", micro_inpaint(0));
-    const auto inpaint = load_sdxl_model(folder_ / "inpaint", *backend_, DType::kF32, CancelToken(), nullptr);
+    const auto inpaint =
+        load_sdxl_model(folder_ / "inpaint", *backend_, {DType::kF32}, CancelToken(), nullptr);
     const auto asked = request();
     std::vector<Control> made;
     made.emplace_back(*inpaint, use(load(micro_controlnet())), asked.width, asked.height);
@@ -339,7 +340,8 @@ TEST_F(ControlTest, WhatMakesNoSenseIsRefused) {
     EXPECT_EQ(refusal([&] { Control(model(), use(net), 64, 64); }).code, ErrorCode::kInternal);
     // A refiner's UNet is another network.
     write_micro_variant(folder_ / "refiner", micro_refiner(), MicroKind::kRefiner);
-    const auto refiner = load_sdxl_model(folder_ / "refiner", *backend_, DType::kF32, CancelToken(), nullptr);
+    const auto refiner =
+        load_sdxl_model(folder_ / "refiner", *backend_, {DType::kF32}, CancelToken(), nullptr);
     const auto error = refusal([&] { Control(*refiner, use(net), request().width, request().height); });
     EXPECT_EQ(error.code, ErrorCode::kInvalidModel);
     EXPECT_NE(error.message.find("another kind of network"), std::string::npos) << error.message;

@@ -19,7 +19,7 @@ class MicroModelTest : public testing::Test {
         backend_ = make_onednn_backend().release();
         const CancelToken token;
         model_ = new std::shared_ptr(
-            load_sdxl_model(SDXL_FIXTURES "/micro", *backend_, DType::kF32, token, nullptr));
+            load_sdxl_model(SDXL_FIXTURES "/micro", *backend_, {DType::kF32}, token, nullptr));
     }
     static void TearDownTestSuite() {
         delete model_;

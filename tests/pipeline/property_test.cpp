@@ -360,7 +360,7 @@ class VariantTest : public PropertyTest {
         return load(name);
     }
     std::shared_ptr<const SdxlModel> load(const std::string& name) const {
-        return load_sdxl_model(folder_ / name, *backend_, DType::kF32, CancelToken(), nullptr);
+        return load_sdxl_model(folder_ / name, *backend_, {DType::kF32}, CancelToken(), nullptr);
     }
     static std::vector<float> latents_of(const SdxlModel& model, const GenerationRequest& request,
                                          const PictureInputs& inputs = {}) {

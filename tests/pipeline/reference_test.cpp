@@ -262,7 +262,7 @@ TEST_F(ReferenceTest, WhatIsSeenIsAddedInEveryCrossAttention) {
             for (float& value : tensor.values) value *= 1.5F;
     write_micro_variant(folder_ / "merged", merged);
     const CancelToken token;
-    const auto larger = load_sdxl_model(folder_ / "merged", *backend_, DType::kF32, token, nullptr);
+    const auto larger = load_sdxl_model(folder_ / "merged", *backend_, {DType::kF32}, token, nullptr);
 
     std::vector<float> states(std::size_t{2} * 5 * 192), input(std::size_t{2} * 8 * 6 * 4);
     for (std::size_t i = 0; i < states.size(); ++i) states[i] = std::sin(static_cast<float>(i));

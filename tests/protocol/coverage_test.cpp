@@ -49,7 +49,7 @@ std::string told(const Message& message) {
             << ' ' << request->denoising_start << ' ' << request->denoising_end << ' '
             << request->aesthetic_score << ' ' << request->negative_aesthetic_score << ' '
             << request->pag_scale << ' ' << static_cast<int>(request->format) << ' ' << request->quality
-            << ' ' << request->vae_tiling << ' ' << request->size_of_image << ' ';
+            << ' ' << static_cast<int>(request->memory.vae_tiling) << ' ' << request->size_of_image << ' ';
         for (const auto& lora : request->loras)
             out << lora.file << lora.label << lora.unet_weight << lora.text_encoder_weight
                 << lora.text_encoder_2_weight << lora.block_weights.size() << ' ';

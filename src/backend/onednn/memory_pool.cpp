@@ -1,7 +1,6 @@
 #include "backend/onednn/memory_pool.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -9,29 +8,23 @@
 #include <sys/mman.h>
 #endif
 
+#include "backend/block_size.h"
+
 namespace sdxl::onednn {
 namespace {
 
-constexpr std::size_t kCacheLine = 64;
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
-std::size_t round_up(std::size_t value, std::size_t unit) {
-    return (value + unit - 1) / unit * unit;
-}
-
-// Sizes within an eighth of each other share a class, so that a freed block fits its next user.
-std::size_t size_class(std::size_t bytes) {
-    const std::size_t unit = std::max(kCacheLine, std::bit_floor(std::max<std::size_t>(bytes, 1)) / 8);
-    return round_up(std::max<std::size_t>(bytes, 1), unit);
-}
-
 void* allocate_block(std::size_t bytes) {
-    const bool huge = bytes >= 2 * kHugePage;
+    const bool huge = has_huge_pages(bytes);
     const std::size_t alignment = huge ? kHugePage : kCacheLine;
     void* block = std::aligned_alloc(alignment, round_up(bytes, alignment));
     if (block == nullptr) throw std::bad_alloc();
 #ifdef __linux__
-    if (huge) madvise(block, round_up(bytes, alignment), MADV_HUGEPAGE);
+    if (huge) {
+        // The last page, which it does not fill, stays an ordinary one: int8 weights would waste a tenth.
+        const std::size_t whole = bytes / kHugePage * kHugePage;
+        madvise(block, whole, MADV_HUGEPAGE);
+        if (whole < bytes) madvise(static_cast<std::byte*>(block) + whole, kHugePage, MADV_NOHUGEPAGE);
+    }
 #endif
     return block;
 }
@@ -61,7 +54,7 @@ MemoryPool::~MemoryPool() {
 
 std::shared_ptr<Storage> MemoryPool::allocate(std::size_t bytes) {
     const std::size_t size =
-        sizes_ == Sizes::kExact ? round_up(std::max<std::size_t>(bytes, 1), kCacheLine) : size_class(bytes);
+        sizes_ == Sizes::kExact ? round_up(std::max<std::size_t>(bytes, 1), kCacheLine) : block_size(bytes);
     void* block = nullptr;
     {
         const std::lock_guard lock(mutex_);

@@ -4,8 +4,11 @@
 #include <cstring>
 #include <functional>
 
+#include "backend/int8_rule.h"
 #include "backend/onednn/attention.h"
 #include "backend/onednn/frequencies.h"
+#include "backend/onednn/int8_product.h"
+#include "backend/onednn/int8_weight.h"
 #include "backend/onednn/kernels.h"
 #include "backend/onednn/memory_pool.h"
 #include "backend/onednn/norms.h"
@@ -34,6 +37,23 @@ PostOp post_op(Activation activation) {
             return PostOp::kRelu;
     }
     return PostOp::kNone;
+}
+
+TileEnd tile_end(Activation activation, bool residual) {
+    if (residual) return TileEnd::kAdd;
+    switch (activation) {
+        case Activation::kNone:
+            return TileEnd::kNone;
+        case Activation::kSilu:
+            return TileEnd::kSilu;
+        case Activation::kGelu:
+            return TileEnd::kGelu;
+        case Activation::kQuickGelu:
+            return TileEnd::kQuickGelu;
+        case Activation::kRelu:
+            return TileEnd::kRelu;
+    }
+    return TileEnd::kNone;
 }
 
 EltwiseKind eltwise_kind(Activation activation) {
@@ -80,6 +100,7 @@ class OnednnBackend final : public Backend {
 
     std::string_view name() const override { return "onednn"; }
     bool supports(DType compute) const override { return compute == DType::kF32 || compute == DType::kBF16; }
+    bool supports_int8(DType compute) const override { return supports(compute) && int8_kernels_run(); }
 
     Tensor empty(const Shape& shape, DType dtype) override {
         const auto bytes = static_cast<std::size_t>(shape.numel()) * dtype_size(dtype);
@@ -114,14 +135,20 @@ class OnednnBackend final : public Backend {
 
     WeightPtr prepare_linear(const LinearSource& source, WeightForm form) override {
         return guarded("prepare_linear", [&] {
-            auto weight = std::make_shared<LinearWeight>();
             std::vector<RowBlock> rows;
-            for (const HostView& view : source.weights) rows.push_back({view, 0, view.shape[0]});
+            std::int64_t out = 0;
+            for (const HostView& view : source.weights) {
+                rows.push_back({view, 0, view.shape[0]});
+                out += view.shape[0];
+            }
             std::vector<float> bias;
             for (const HostView& view : source.biases) {
                 const auto part = floats_of(view);
                 bias.insert(bias.end(), part.begin(), part.end());
             }
+            const std::int64_t in = rows.front().view.shape[1];
+            if (takes_int8(form, in, out)) return quantized(rows, {.in = in}, bias);
+            auto weight = std::make_shared<LinearWeight>();
             weight->product = pack_product(rows, std::move(bias), form.compute);
             return WeightPtr(std::move(weight));
         });
@@ -131,10 +158,12 @@ class OnednnBackend final : public Backend {
         return guarded("prepare_geglu", [&] {
             const HostView& view = source.weights.front();
             const std::int64_t inner = view.shape[0] / 2;
+            std::vector<float> bias, value_bias, gate_bias;
+            if (!source.biases.empty()) bias = floats_of(source.biases.front());
+            if (takes_int8(form, view.shape[1], inner))
+                return quantized({{view, 0, 2 * inner}}, {.in = view.shape[1], .geglu = true}, bias);
             auto weight = std::make_shared<GegluWeight>();
-            std::vector<float> value_bias, gate_bias;
-            if (!source.biases.empty()) {
-                const auto bias = floats_of(source.biases.front());
+            if (!bias.empty()) {
                 value_bias.assign(bias.begin(), bias.begin() + inner);
                 gate_bias.assign(bias.begin() + inner, bias.end());
             }
@@ -146,8 +175,18 @@ class OnednnBackend final : public Backend {
 
     WeightPtr prepare_conv2d(const ConvSource& source, WeightForm form) override {
         return guarded("prepare_conv2d", [&] {
-            auto weight = std::make_shared<Conv2dWeight>();
             const Shape& shape = source.weight.shape;
+            std::vector<float> bias;
+            if (source.bias.data != nullptr) bias = floats_of(source.bias);
+            if (takes_int8(form, shape[1], shape[0]))
+                return quantized({{source.weight, 0, shape[0]}},
+                                 {.in = shape[1],
+                                  .kernel_height = shape[2],
+                                  .kernel_width = shape[3],
+                                  .stride = source.stride,
+                                  .padding = source.padding},
+                                 bias);
+            auto weight = std::make_shared<Conv2dWeight>();
             weight->out = shape[0];
             weight->in = shape[1];
             weight->kernel_h = shape[2];
@@ -155,7 +194,7 @@ class OnednnBackend final : public Backend {
             weight->stride = source.stride;
             weight->padding = source.padding;
             weight->dtype = form.compute;
-            if (source.bias.data != nullptr) weight->bias = floats_of(source.bias);
+            weight->bias = std::move(bias);
             weight->matrix = pack(primitives_.conv_weight_layout(*weight), {{source.weight, 0, shape[0]}}, 0,
                                   {1, 2, 3}, *weight_pool_);
             return WeightPtr(std::move(weight));
@@ -182,6 +221,11 @@ class OnednnBackend final : public Backend {
     Tensor linear(const Tensor& x, const PreparedWeight& weight, Activation activation,
                   const Tensor& residual) override {
         return guarded("linear", [&] {
+            if (const auto* int8 = dynamic_cast<const Int8Weight*>(&weight)) {
+                Tensor result = empty(with_last(x.shape(), int8->out), x.dtype());
+                int8_linear(*int8, x, tile_end(activation, residual.defined()), residual, result, *pool_);
+                return result;
+            }
             const auto& product = static_cast<const LinearWeight&>(weight).product;
             const PostOp post = residual.defined() ? PostOp::kAdd : post_op(activation);
             Tensor result = empty(with_last(x.shape(), product.out), x.dtype());
@@ -193,6 +237,11 @@ class OnednnBackend final : public Backend {
 
     Tensor geglu(const Tensor& x, const PreparedWeight& weight) override {
         return guarded("geglu", [&] {
+            if (const auto* int8 = dynamic_cast<const Int8Weight*>(&weight)) {
+                Tensor result = empty(with_last(x.shape(), int8->out), x.dtype());
+                int8_linear(*int8, x, TileEnd::kNone, Tensor(), result, *pool_);
+                return result;
+            }
             const auto& halves = static_cast<const GegluWeight&>(weight);
             const std::int64_t rows = x.shape().rows();
             const Tensor gate = empty(with_last(x.shape(), halves.gate.out), x.dtype());
@@ -206,11 +255,14 @@ class OnednnBackend final : public Backend {
 
     Tensor conv2d(const Tensor& x, const PreparedWeight& weight, const Tensor& residual) override {
         return guarded("conv2d", [&] {
+            if (const auto* int8 = dynamic_cast<const Int8Weight*>(&weight)) {
+                const Int8Shape& s = int8->shape;
+                Tensor result = convolved(x, s.kernel_height, s.kernel_width, s.stride, s.padding, int8->out);
+                int8_conv2d(*int8, x, residual, result, *pool_);
+                return result;
+            }
             const auto& conv = static_cast<const Conv2dWeight&>(weight);
-            const Padding& pad = conv.padding;
-            const std::int64_t h = (x.dim(1) + pad.top + pad.bottom - conv.kernel_h) / conv.stride + 1;
-            const std::int64_t w = (x.dim(2) + pad.left + pad.right - conv.kernel_w) / conv.stride + 1;
-            Tensor result = empty({x.dim(0), h, w, conv.out}, x.dtype());
+            Tensor result = convolved(x, conv.kernel_h, conv.kernel_w, conv.stride, conv.padding, conv.out);
             primitives_.convolution(conv, x.dim(0), x.dim(1), x.dim(2), x.raw(), result.raw());
             // Not a post-op: with one, oneDNN 2.6 falls back to a slower convolution, which costs more than
             // this pass.
@@ -394,6 +446,27 @@ class OnednnBackend final : public Backend {
         auto dims = shape.dims();
         dims.back() = last;
         return Shape(std::move(dims));
+    }
+
+    // A convolution's result, not filled in.
+    Tensor convolved(const Tensor& x, std::int64_t kernel_h, std::int64_t kernel_w, int stride,
+                     const Padding& pad, std::int64_t out) {
+        const std::int64_t h = (x.dim(1) + pad.top + pad.bottom - kernel_h) / stride + 1;
+        const std::int64_t w = (x.dim(2) + pad.left + pad.right - kernel_w) / stride + 1;
+        return empty({x.dim(0), h, w, out}, x.dtype());
+    }
+
+    bool takes_int8(WeightForm form, std::int64_t in, std::int64_t out) const {
+        if (!form.int8) return false;
+        if (!supports_int8(form.compute))
+            fail(ErrorCode::kUnsupported,
+                 "int8 weights need a processor with AVX-512 VNNI; use another precision");
+        return worth_int8(in, out);
+    }
+
+    WeightPtr quantized(const std::vector<RowBlock>& rows, const Int8Shape& shape,
+                        const std::vector<float>& bias) {
+        return quantize(rows, shape, bias, *weight_pool_, *pool_);
     }
 
     MatmulWeight pack_product(const std::vector<RowBlock>& rows, std::vector<float> bias, DType compute) {

@@ -1,6 +1,9 @@
 #include "backend/reference/host_values.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <span>
 
 #include "core/error.h"
 
@@ -48,6 +51,18 @@ std::vector<float> load_stacked(const std::vector<HostView>& views) {
         values.insert(values.end(), more.begin(), more.end());
     }
     return values;
+}
+
+void round_to_int8(std::vector<float>& values, std::int64_t rows) {
+    constexpr float kLevels = 127;
+    const std::size_t width = values.size() / static_cast<std::size_t>(rows);
+    for (std::size_t row = 0; row < values.size(); row += width) {
+        const std::span<float> one(values.data() + row, width);
+        float largest = 0;
+        for (const float value : one) largest = std::max(largest, std::abs(value));
+        if (!(largest > 0)) continue;
+        for (float& value : one) value = std::nearbyint(value * (kLevels / largest)) * (largest / kLevels);
+    }
 }
 
 }  // namespace sdxl::reference

@@ -47,12 +47,13 @@ void sum_pixel(const Tensor& input, const ConvWeight& w, Pixel pixel, std::vecto
 
 }  // namespace
 
-WeightPtr prepare_linear(const LinearSource& source) {
+WeightPtr prepare_linear(const LinearSource& source, bool int8) {
     auto weight = std::make_shared<LinearWeight>();
     weight->in = source.weights.front().shape[1];
     for (const HostView& view : source.weights) weight->out += view.shape[0];
     weight->bias = bias_or_zeros(load_stacked(source.biases), weight->out);
-    const auto rows = load_stacked(source.weights);  // [out, in]
+    auto rows = load_stacked(source.weights);  // [out, in]
+    if (int8) round_to_int8(rows, weight->out);
     weight->values.resize(rows.size());
     for (std::int64_t o = 0; o < weight->out; ++o) {
         for (std::int64_t i = 0; i < weight->in; ++i) {
@@ -62,7 +63,7 @@ WeightPtr prepare_linear(const LinearSource& source) {
     return weight;
 }
 
-WeightPtr prepare_conv2d(const ConvSource& source) {
+WeightPtr prepare_conv2d(const ConvSource& source, bool int8) {
     auto weight = std::make_shared<ConvWeight>();
     const Shape& shape = source.weight.shape;  // [out, in, kh, kw]
     weight->out = shape[0];
@@ -73,7 +74,8 @@ WeightPtr prepare_conv2d(const ConvSource& source) {
     weight->padding = source.padding;
     const bool has_bias = source.bias.data != nullptr;
     weight->bias = bias_or_zeros(has_bias ? load_values(source.bias) : std::vector<float>{}, weight->out);
-    const auto values = load_values(source.weight);
+    auto values = load_values(source.weight);
+    if (int8) round_to_int8(values, weight->out);
     const std::int64_t taps = weight->kernel_height * weight->kernel_width;
     weight->values.resize(values.size());
     for (std::int64_t o = 0; o < weight->out; ++o) {

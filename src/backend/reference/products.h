@@ -34,8 +34,9 @@ struct ConvWeight final : PreparedWeight {
     }
 };
 
-WeightPtr prepare_linear(const LinearSource& source);
-WeightPtr prepare_conv2d(const ConvSource& source);
+// With `int8` the values are those that int8 weights stand for; the arithmetic stays.
+WeightPtr prepare_linear(const LinearSource& source, bool int8);
+WeightPtr prepare_conv2d(const ConvSource& source, bool int8);
 
 // Contracts as in backend.h.
 void add_product(std::span<float> target, std::span<const float> a, std::span<const float> b, std::int64_t k,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/int8_rule.h"
 #include "backend/reference/attention.h"
 #include "backend/reference/elementwise.h"
 #include "backend/reference/host_values.h"
@@ -29,6 +30,7 @@ class ReferenceBackend final : public Backend {
   public:
     std::string_view name() const override { return "reference"; }
     bool supports(DType compute) const override { return compute == DType::kF32; }
+    bool supports_int8(DType compute) const override { return supports(compute); }
 
     Tensor empty(const Shape& shape, DType dtype) override {
         require_f32(dtype);
@@ -50,15 +52,20 @@ class ReferenceBackend final : public Backend {
 
     WeightPtr prepare_linear(const LinearSource& source, WeightForm form) override {
         require_f32(form.compute);
-        return reference::prepare_linear(source);
+        std::int64_t out = 0;
+        for (const HostView& view : source.weights) out += view.shape[0];
+        return reference::prepare_linear(source,
+                                         form.int8 && worth_int8(source.weights.front().shape[1], out));
     }
     WeightPtr prepare_geglu(const LinearSource& source, WeightForm form) override {
         require_f32(form.compute);
-        return reference::prepare_linear(source);
+        const Shape& shape = source.weights.front().shape;
+        return reference::prepare_linear(source, form.int8 && worth_int8(shape[1], shape[0] / 2));
     }
     WeightPtr prepare_conv2d(const ConvSource& source, WeightForm form) override {
         require_f32(form.compute);
-        return reference::prepare_conv2d(source);
+        const Shape& shape = source.weight.shape;
+        return reference::prepare_conv2d(source, form.int8 && worth_int8(shape[1], shape[0]));
     }
 
     void widen(const HostView& view, std::span<float> values) override {

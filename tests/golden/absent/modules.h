@@ -3,4 +3,4 @@
 
 #include <string>
 
-int run_modules(const std::string& dir);
+int run_modules(const std::string& dir, const std::string& backend);

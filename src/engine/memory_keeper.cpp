@@ -1,0 +1,123 @@
+#include "engine/memory_keeper.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/host.h"
+#include "engine/generation_task.h"
+
+namespace sdxl {
+
+namespace {
+
+// Zeros where the device's is the host's, of which the process has its own account.
+DeviceMemory own_memory(const EngineParts& parts) {
+    return parts.device.unified_memory ? DeviceMemory{} : parts.backend.memory();
+}
+
+}  // namespace
+
+MemoryUse memory_use(const EngineParts& parts) {
+    constexpr double kGigabyte = 1e9;
+    const DeviceMemory device = own_memory(parts);
+    MemoryUse use;
+    if (device.total_bytes > 0) {
+        use.used_bytes = device.total_bytes - std::min(device.total_bytes, device.available_bytes);
+        use.limit_bytes = device.total_bytes;
+    } else if (const std::uint64_t available = host_memory().available_bytes; available > 0) {
+        use.used_bytes = process_memory().resident_bytes;
+        use.limit_bytes = use.used_bytes + available;
+    }
+    const auto most = static_cast<std::uint64_t>(parts.config.memory_gb * kGigabyte);
+    if (most > 0 && (use.limit_bytes == 0 || most < use.limit_bytes)) use.limit_bytes = most;
+    return use;
+}
+
+MemoryPeak::MemoryPeak(const EngineParts& parts, std::uint64_t& most) : parts_(parts), most_(most) {
+    if (own_memory(parts_).total_bytes == 0) reset_peak_memory();
+}
+
+// Of a device what is kept for the next op is not told apart from what is in use.
+MemoryPeak::~MemoryPeak() {
+    const DeviceMemory device = own_memory(parts_);
+    const std::uint64_t now = device.total_bytes > 0 ? device.total_bytes - device.available_bytes
+                                                     : process_memory().peak_resident_bytes;
+    most_ = std::max(most_, now);
+}
+
+void MemoryKeeper::plan(const SdxlModel& model, const MemoryNeeds& needs, const MemoryWishes& wishes) {
+    needs_ = needs;
+    wishes_ = wishes;
+    make(model, MemoryStep::kWhole);
+}
+
+bool MemoryKeeper::step_down(const SdxlModel& model) {
+    if (!plan_ || plan_->step == MemoryStep::kStreamAll) return false;
+    const MemoryPlan before = *plan_;
+    try {
+        make(model, static_cast<MemoryStep>(static_cast<int>(before.step) + 1));
+    } catch (const Failure&) {
+        plan_ = before;
+        return false;
+    }
+    return true;
+}
+
+// As if no other model were there; and then they make room for as much as that takes.
+void MemoryKeeper::make(const SdxlModel& model, MemoryStep first) {
+    parts_.backend.release_cached_memory();
+    const MemoryUse use = memory_use(parts_);
+    const std::uint64_t own = resident_bytes(model);
+    const std::uint64_t others = parts_.models.resident_beside(model) + parts_.models.unused_bytes();
+    MemorySituation situation;
+    situation.base_bytes = use.used_bytes - std::min(use.used_bytes, own + others);
+    situation.limit_bytes = use.limit_bytes;
+    plan_ = plan_memory(model, needs_, wishes_, situation, first);
+    const std::uint64_t peak = plan_->report.estimated_peak_bytes;
+    const std::uint64_t rest = use.limit_bytes > peak ? use.limit_bytes - peak : 0;
+    parts_.models.make_room(model, plan_->stays() ? planned_weights(model) : 0,
+                            use.limit_bytes == 0 ? others : rest);
+    if (plan_->report.estimated_peak_bytes >= report_.estimated_peak_bytes) report_ = plan_->report;
+}
+
+namespace {
+
+template <class Do>
+void each_text(const SdxlModel& model, const Do& act) {
+    for (const AdapterPart part : {AdapterPart::kTextEncoder, AdapterPart::kTextEncoder2})
+        if (AdaptedPart* weights = model.weights->part(part)) act(weights->placement());
+}
+
+}  // namespace
+
+void MemoryKeeper::place(const SdxlModel& model) const {
+    const auto put = [](WeightPlacement& placement, Residency residency, std::uint64_t budget) {
+        if (residency == Residency::kStreams)
+            placement.stream(budget);
+        else
+            placement.stay();
+    };
+    const MemoryReport& report = plan_->report;
+    each_text(model, [&](WeightPlacement& text) { put(text, report.text_encoders, 0); });
+    put(model.weights->part(AdapterPart::kUnet)->placement(), report.unet, plan_->stream_budget);
+    put(model.vae->placement(), report.vae, 0);
+}
+
+void MemoryKeeper::leave_text(const SdxlModel& model) const {
+    if (plan_->report.text_encoders == Residency::kStays) return;
+    each_text(model, [](WeightPlacement& text) { text.drop_all(); });
+    parts_.backend.release_cached_memory();
+}
+
+void MemoryKeeper::leave_unet(const SdxlModel& model) const {
+    if (plan_->report.unet != Residency::kStays)
+        model.weights->part(AdapterPart::kUnet)->placement().drop_all();
+    parts_.backend.release_cached_memory();
+}
+
+void MemoryKeeper::leave_vae(const VaeModel& vae) const {
+    if (plan_->report.vae != Residency::kStays) vae.placement().drop_all();
+    parts_.backend.release_cached_memory();
+}
+
+}  // namespace sdxl

@@ -1,0 +1,68 @@
+// Keeps a generation within memory: makes its plan, makes room for it, and moves the weights of its model
+// between the stages as the plan says. Loop thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "engine/model_cache.h"
+#include "pipeline/memory_plan.h"
+#include "request/generation.h"
+
+namespace sdxl {
+
+struct EngineParts;
+
+// What the worker uses of its device's memory, and the most that it may.
+struct MemoryUse {
+    std::uint64_t used_bytes = 0;
+    std::uint64_t limit_bytes = 0;  // 0: unknown
+};
+MemoryUse memory_use(const EngineParts& parts);
+
+// The most memory in use during its life, into `most` if that is less.
+class MemoryPeak {
+  public:
+    MemoryPeak(const EngineParts& parts, std::uint64_t& most);
+    ~MemoryPeak();
+    MemoryPeak(const MemoryPeak&) = delete;
+    MemoryPeak& operator=(const MemoryPeak&) = delete;
+
+  private:
+    const EngineParts& parts_;
+    std::uint64_t& most_;
+};
+
+class MemoryKeeper {
+  public:
+    explicit MemoryKeeper(EngineParts& parts) : parts_(parts) {}
+
+    // For `model`, which is open and need not be in memory. Fails with kOutOfMemory, with numbers, where
+    // nothing that the wishes allow fits.
+    void plan(const SdxlModel& model, const MemoryNeeds& needs, const MemoryWishes& wishes);
+    // The next smaller plan, after memory ran out under this one. False if there is none.
+    bool step_down(const SdxlModel& model);
+
+    const MemoryPlan& current() const { return *plan_; }
+    // Before a unit of work: another generation may have left the model otherwise.
+    void place(const SdxlModel& model) const;
+
+    // A stage is over, or about to begin: what leaves, leaves.
+    void leave_text(const SdxlModel& model) const;
+    void leave_unet(const SdxlModel& model) const;
+    void leave_vae(const VaeModel& vae) const;
+
+    // Of all plans so far: the largest estimate.
+    const MemoryReport& report() const { return report_; }
+
+  private:
+    void make(const SdxlModel& model, MemoryStep first);
+
+    EngineParts& parts_;
+    MemoryNeeds needs_;
+    MemoryWishes wishes_;
+    std::optional<MemoryPlan> plan_;
+    MemoryReport report_;
+};
+
+}  // namespace sdxl

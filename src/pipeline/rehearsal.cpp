@@ -1,0 +1,73 @@
+#include "pipeline/rehearsal.h"
+
+#include <algorithm>
+
+#include "ops/ops.h"
+
+namespace sdxl {
+
+std::uint64_t rehearse_text(const Rehearsed<ClipTextModel>& encoder, std::int64_t prompts) {
+    const ClipTextConfig& config = encoder.network().config();
+    const std::vector<std::int32_t> ids(static_cast<std::size_t>(prompts * config.max_positions),
+                                        config.eos_token_id);
+    return encoder.peak_of([&](const Context& ctx) { encoder.network().forward(ctx, ids); });
+}
+
+std::uint64_t rehearse_unet(const Rehearsed<UNet2DConditionModel>& unet, std::int64_t batch, int width,
+                            int height) {
+    constexpr std::int64_t kTokens = 77;
+    const UNetConfig& config = unet.network().config();
+    return unet.peak_of([&](const Context& ctx) {
+        const auto empty = [&](const Shape& shape) { return ctx.backend.empty(shape, ctx.compute); };
+        const std::vector<float> time_ids(static_cast<std::size_t>(batch * config.time_id_count));
+        const std::vector<float> timesteps(static_cast<std::size_t>(batch));
+        const auto conditioning =
+            unet.network().prepare_conditioning(ctx, empty({batch, kTokens, config.cross_attention_dim}),
+                                                empty({batch, config.pooled_dim}), time_ids);
+        const Tensor latent =
+            empty({batch, height / kPixelsPerLatent, width / kPixelsPerLatent, config.in_channels});
+        unet.network().forward(ctx, latent, timesteps, conditioning);
+    });
+}
+
+RehearsedVae::RehearsedVae(DType compute, const WeightMap& weights, const std::string& config, VaeKind kind)
+    : backend_(make_rehearsal_backend()),
+      compute_(compute),
+      vae_(std::make_unique<VaeModel>(LoadContext{*backend_, compute}, weights, config, kind)) {
+    vae_->placement().make_all(CancelToken());
+}
+
+template <class Run>
+std::uint64_t RehearsedVae::peak_of(const Run& run) const {
+    backend_->begin();
+    run(Context{*backend_, compute_});
+    return backend_->peak_bytes();
+}
+
+namespace {
+
+// The finished values, the picture made of them, and its file.
+std::uint64_t host_bytes(int width, int height) {
+    constexpr std::uint64_t kValues = 3 * sizeof(float);
+    constexpr std::uint64_t kPixels = 3 + 3;
+    return static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(height) * (2 * kValues + kPixels);
+}
+
+}  // namespace
+
+std::uint64_t RehearsedVae::decode_bytes(int width, int height, const std::optional<TileSizes>& tiles) const {
+    Latents latents{height / kPixelsPerLatent, width / kPixelsPerLatent, {}};
+    latents.values.resize(static_cast<std::size_t>(kLatentChannels) *
+                          static_cast<std::size_t>(latents.height) * static_cast<std::size_t>(latents.width));
+    return host_bytes(width, height) +
+           peak_of([&](const Context& ctx) { vae_->decode(ctx, latents, tiles); });
+}
+
+std::uint64_t RehearsedVae::encode_bytes(int width, int height, const std::optional<TileSizes>& tiles) const {
+    const std::vector<float> pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
+    CountedNoise noise(RngKind::kCpu, 0);
+    return host_bytes(width, height) +
+           peak_of([&](const Context& ctx) { vae_->encode(ctx, pixels, height, width, noise, tiles); });
+}
+
+}  // namespace sdxl

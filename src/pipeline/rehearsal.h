@@ -1,0 +1,95 @@
+// Rehearsal: a model's networks once more, on a backend that counts memory (backend/rehearsal). It checks
+// every tensor's shape before any weight is made, and says what the stages of a picture would take.
+//
+// Activations as the CPU backend's pool holds them, with what is kept for the next op. The same question
+// is answered once and remembered. Refers to the weight maps it was made from. Threads: one at a time.
+// Errors: Failure, kInvalidModel, for tensors that are missing or do not fit.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/rehearsal/rehearsal_backend.h"
+#include "models/clip_text_model.h"
+#include "models/unet_2d_condition.h"
+#include "pipeline/tiles.h"
+#include "pipeline/vae_model.h"
+#include "pipeline/weight_placement.h"
+
+namespace sdxl {
+
+// A network on the backend that counts.
+template <class Network>
+class Rehearsed {
+  public:
+    template <class Config>
+    Rehearsed(WeightForm form, const WeightMap& weights, const Config& config)
+        : backend_(make_rehearsal_backend()),
+          form_(form),
+          network_(std::make_unique<Network>(
+              LoadContext{*backend_, form.compute, placement_.slots(), form.int8}, weights, config)) {
+        placement_.keep(weights);
+        placement_.make_all(CancelToken());
+    }
+
+    const Network& network() const { return *network_; }
+    Context context() const { return {*backend_, form_.compute}; }
+    std::uint64_t weight_bytes() const { return placement_.resident_bytes(); }
+    // The largest weight: with streaming, two of them are there at once.
+    std::uint64_t largest_weight() const;
+    // The most memory that activations take while `run` does.
+    template <class Run>
+    std::uint64_t peak_of(const Run& run) const {
+        backend_->begin();
+        run(context());
+        return backend_->peak_bytes();
+    }
+
+  private:
+    std::unique_ptr<RehearsalBackend> backend_;
+    WeightForm form_;
+    WeightPlacement placement_;
+    std::unique_ptr<Network> network_;
+};
+
+template <class Network>
+std::uint64_t Rehearsed<Network>::largest_weight() const {
+    std::uint64_t largest = 0;
+    for (const auto& slot : placement_.all())
+        if (const std::uint64_t bytes = slot->bytes_of(slot->value.get()); bytes > largest) largest = bytes;
+    return largest;
+}
+
+// For encoding `prompts` prompts of one chunk.
+std::uint64_t rehearse_text(const Rehearsed<ClipTextModel>& encoder, std::int64_t prompts);
+// For a call of the UNet with `batch` entries for pictures of this size, in pixels, and what was made of the
+// prompts before it.
+std::uint64_t rehearse_unet(const Rehearsed<UNet2DConditionModel>& unet, std::int64_t batch, int width,
+                            int height);
+
+// The VAE: bytes of what it computes in, host arrays included.
+class RehearsedVae {
+  public:
+    RehearsedVae(DType compute, const WeightMap& weights, const std::string& config,
+                 VaeKind kind = VaeKind::kKl);
+
+    // With an account of what the network takes of them.
+    const WeightMap& weights() const { return vae_->weights(); }
+    std::uint64_t weight_bytes() const { return vae_->placement().resident_bytes(); }
+    std::uint64_t decode_bytes(int width, int height, const std::optional<TileSizes>& tiles) const;
+    std::uint64_t encode_bytes(int width, int height, const std::optional<TileSizes>& tiles) const;
+
+  private:
+    template <class Run>
+    std::uint64_t peak_of(const Run& run) const;
+
+    std::unique_ptr<RehearsalBackend> backend_;
+    DType compute_;
+    std::unique_ptr<VaeModel> vae_;
+};
+
+}  // namespace sdxl

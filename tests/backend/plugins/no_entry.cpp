@@ -1,0 +1,4 @@
+// A library, but no plugin.
+extern "C" int unrelated() {
+    return 0;
+}
