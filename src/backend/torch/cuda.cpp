@@ -1,7 +1,10 @@
 // Neither run nor measured by this project yet: see docs/devices.md.
 #include "backend/torch/cuda.h"
 
+#include "backend/torch/aten.h"
+//
 #include <ATen/cuda/CUDAContext.h>
+#include <ATen/ops/empty.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <cuda_runtime_api.h>
@@ -17,16 +20,16 @@ void describe_cuda(int index, DeviceInfo& info) {
     info.unified_memory = properties->integrated != 0;
     info.float16 = true;
     info.bfloat16 = properties->major >= 8;
-    info.memory = cuda_memory(index);
 }
 
 DeviceMemory cuda_memory(int index) {
-    const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index));
+    const c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+    const c10::cuda::CUDAGuard guard(device);
+    at::empty({1}, at::TensorOptions(device));  // libtorch has no statistics of a device before its first use
     std::size_t available = 0, total = 0;
     C10_CUDA_CHECK(cudaMemGetInfo(&available, &total));
     // What libtorch keeps but does not use can be had again; the first of each statistic is the sum.
-    const auto statistics =
-        c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(index));
+    const auto statistics = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
     const auto kept = statistics.reserved_bytes[0].current - statistics.allocated_bytes[0].current;
     return {total, available + static_cast<std::uint64_t>(kept)};
 }

@@ -5,7 +5,7 @@
 
 namespace sdxl::torch {
 
-// Name, capability, memory and element types of one of CUDA's or ROCm's devices.
+// Name, capability and element types of one of CUDA's or ROCm's devices.
 void describe_cuda(int index, DeviceInfo& info);
 DeviceMemory cuda_memory(int index);
 void empty_cuda_cache();

@@ -2,6 +2,7 @@
 
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <c10/util/Exception.h>
 #include <dlfcn.h>
 #include <torch/version.h>
 #if TORCH_VERSION_MAJOR >= 2
@@ -92,7 +93,13 @@ std::vector<c10::Device> Devices::all() const {
 
 std::vector<DeviceInfo> Devices::list() const {
     std::vector<DeviceInfo> infos;
-    for (const c10::Device& device : all()) infos.push_back(describe(device));
+    for (const c10::Device& device : all()) {
+        try {
+            infos.push_back(describe(device));
+        } catch (const c10::Error&) {
+            // Its driver does not answer: not a device that can be used.
+        }
+    }
     return infos;
 }
 

@@ -139,8 +139,7 @@ at::Tensor low_waves(std::int64_t height, std::int64_t width) {
         }
     }
     const std::int64_t pixels = height * width;
-    const at::Tensor result =
-        at::empty({static_cast<std::int64_t>(waves.size()) / pixels, pixels}, at::kFloat);
+    at::Tensor result = at::empty({static_cast<std::int64_t>(waves.size()) / pixels, pixels}, at::kFloat);
     std::ranges::copy(waves, static_cast<float*>(result.data_ptr()));
     return result;
 }
