@@ -12,7 +12,7 @@
 
 #include "core/error.h"
 #include "core/host.h"
-#include "engine/engine.h"
+#include "engine/device_engines.h"
 
 namespace sdxl {
 namespace {

@@ -5,11 +5,9 @@
 #include <system_error>
 
 #include "backend/onednn/onednn_backend.h"
+#include "backend/plugin_loader.h"
 #include "backend/reference/reference_backend.h"
 #include "core/error.h"
-#if __has_include("backend/plugin_loader.h")
-#include "backend/plugin_loader.h"
-#endif
 
 namespace sdxl {
 namespace {
@@ -44,26 +42,6 @@ bool accelerator_there() {
 #endif
 }
 
-// Where an installation has it: beside the program, or in the lib folder beside that.
-fs::path library_beside_program() {
-    constexpr const char* kName = "libsdxl_torch.so";
-    std::error_code ignored;
-    const fs::path folder = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-    for (const fs::path& path : {folder / kName, folder.parent_path() / "lib" / kName})
-        if (is_there(path)) return path;
-    return folder / kName;
-}
-
-BackendPlugin& load_plugin(const std::string& wanted) {
-    const fs::path path = wanted.empty() ? library_beside_program() : fs::path(wanted);
-    if (!is_there(path)) fail(ErrorCode::kNotFound, "there is no " + path.string());
-#if __has_include("backend/plugin_loader.h")
-    return load_backend_plugin(path.string());
-#else
-    fail(ErrorCode::kUnsupported, "this build loads no backend libraries");
-#endif
-}
-
 std::unique_ptr<Backend> make_cpu_backend(const std::string& name) {
     if (name.empty() || name == "onednn") return make_onednn_backend();
     if (name == "reference") return make_reference_backend();
@@ -75,7 +53,9 @@ std::unique_ptr<Backend> make_cpu_backend(const std::string& name) {
 
 DeviceSources system_devices(const DeviceOptions& options) {
     return {accelerator_there,
-            [path = options.torch_library]() -> BackendPlugin& { return load_plugin(path); },
+            [path = options.torch_library]() -> BackendPlugin& {
+                return load_backend_plugin(path.empty() ? kTorchPlugin : path);
+            },
             make_cpu_backend};
 }
 

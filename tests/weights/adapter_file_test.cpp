@@ -76,8 +76,8 @@ TEST(AdapterFile, OpensFolders) {
     expect_failure([&] { AdapterFile::open(two / "c.safetensors"); }, ErrorCode::kNotFound,
                    {"c.safetensors", "no adapter"});
     const TemporaryFolder folder;
-    expect_failure([&] { AdapterFile::open(folder.write("x.ckpt", "y")); }, ErrorCode::kUnsupported,
-                   {".ckpt", "safetensors"});
+    expect_failure([&] { AdapterFile::open(folder.write("x.gguf", "y")); }, ErrorCode::kUnsupported,
+                   {".gguf", "safetensors"});
 }
 
 TEST(AdapterFile, PeftsScalesStandInItsConfiguration) {

@@ -110,7 +110,7 @@ TEST_F(ControlFileTest, OtherFilesAreNamed) {
                    ErrorCode::kInvalidModel, {"an SDXL checkpoint"});
     expect_failure([] { open_control("/nowhere.safetensors"); }, ErrorCode::kNotFound, {"/nowhere"});
     const auto pickle = folder_.write("control.pth", "x");
-    expect_failure([&] { open_control(pickle); }, ErrorCode::kUnsupported, {".safetensors", "control.pth"});
+    expect_failure([&] { open_control(pickle); }, ErrorCode::kInvalidModel, {".safetensors", "control.pth"});
     expect_failure([&] { open_control(folder_.path()); }, ErrorCode::kInvalidModel, {kStem});
 }
 

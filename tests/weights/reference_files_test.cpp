@@ -60,7 +60,7 @@ TEST(IpAdapterFile, OthersAreNamed) {
     expect_failure([&] { open_ip_adapter(folder.path() / "none.safetensors"); }, ErrorCode::kNotFound,
                    {"there is no IP-Adapter"});
     expect_failure([&] { open_ip_adapter(folder.write("ip-adapter_sdxl.bin", "PK")); },
-                   ErrorCode::kUnsupported, {"ip-adapter_sdxl.bin", "safetensors"});
+                   ErrorCode::kInvalidModel, {"ip-adapter_sdxl.bin", "safetensors"});
     std::string cut = safetensors(tiny_adapter());
     cut.resize(cut.size() - 3);
     expect_failure([&] { open_ip_adapter(folder.write("cut.safetensors", cut)); }, ErrorCode::kInvalidModel,
@@ -121,7 +121,7 @@ TEST(ImageEncoderFile, OthersAreNamed) {
     expect_failure([&] { open_image_encoder(folder.path() / "empty"); }, ErrorCode::kNotFound,
                    {"model.safetensors"});
     folder.write("pickled/pytorch_model.bin", "PK");
-    expect_failure([&] { open_image_encoder(folder.path() / "pickled"); }, ErrorCode::kUnsupported,
+    expect_failure([&] { open_image_encoder(folder.path() / "pickled"); }, ErrorCode::kInvalidModel,
                    {"pytorch_model.bin"});
     const auto adapter = folder.write("adapter.safetensors", safetensors(tiny_adapter()));
     expect_failure([&] { open_image_encoder(adapter); }, ErrorCode::kInvalidModel,
