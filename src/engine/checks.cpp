@@ -65,8 +65,8 @@ void require_writable(const fs::path& file) {
              "cannot write " + file.string() + ": no permission to write to " + folder.string());
 }
 
-void require_model(const ModelCache& models, const std::string& name) {
-    if (open_checkpoint(models.path_of(name)).kind == ModelKind::kEdit)
+void require_model(const ModelCache& models, const std::string& name, const ModelParts& parts = {}) {
+    if (open_checkpoint(models.suite_of(name, parts).files).kind == ModelKind::kEdit)
         fail(ErrorCode::kUnsupported,
              "the model '" + name + "' edits pictures by instruction, which this worker does not do");
 }
@@ -76,7 +76,7 @@ void require_memory(const GenerationRequest& request, const ModelCache& models, 
                     WeightForm form) {
     ModelShelf shelf;
     const auto imagined = make_rehearsal_backend();
-    const auto model = open_sdxl_model(models.path_of(request.model), *imagined, form, shelf);
+    const auto model = open_sdxl_model(models.suite_of(request.model, request.parts).files, *imagined, form, shelf);
     MemoryNeeds needs;
     needs.width = request.width;
     needs.height = request.height;
@@ -150,7 +150,7 @@ std::vector<Error> check_generation(const GenerationRequest& request, const Engi
             fail(ErrorCode::kInvalidRequest,
                  "no model: the request names none (model_name) and none is loaded; name one or load one "
                  "first");
-        if (!request.model.empty()) require_model(models, request.model);
+        if (!request.model.empty()) require_model(models, request.model, request.parts);
     });
     collect(errors, [&] {
         if (request.refiner) require_model(models, request.refiner->model);

@@ -180,16 +180,19 @@ class LoopEngine final : public DeviceEngine {
     ModelInfo load_all(const ModelLoadRequest& request, const CancelToken& token,
                        const ProgressSink& progress) {
         const WeightForm form = parts_.form_of(request.precision);
+        ModelCache::Suite suite = models_.suite_of(request.model, request.parts);
+        if (!request.vae.empty()) suite.vae = models_.path_of(request.vae);
+        if (!request.refiner.empty()) suite.refiner = models_.path_of(request.refiner);
         // The refiner first: the model itself is then the one that was used last.
         std::vector<std::string> warnings;
-        if (!request.refiner.empty()) load_one(request.refiner, form, "", token, progress, warnings);
-        ModelInfo info = load_one(request.model, form, request.id, token, progress, warnings);
-        if (!request.vae.empty())
-            models_.get_vae(models_.path_of(request.vae), form.compute, warnings)
-                ->placement()
-                .make_all(token);
+        if (!suite.refiner.empty()) load_one({{suite.refiner}}, form, token, progress, warnings);
+        ModelInfo info = load_one(suite, form, token, progress, warnings);
+        if (!request.id.empty()) {
+            models_.name(request.id, suite);
+            info.id = request.id;
+        }
         info.warnings.insert(info.warnings.end(), warnings.begin(), warnings.end());
-        if (!request.refiner.empty() && !is_loaded(request.refiner))
+        if (!suite.refiner.empty() && !models_.has({suite.refiner}))
             info.warnings.push_back(
                 "the refiner was loaded and had to make room again: memory does not hold both; "
                 "it is loaded when a request names it");
@@ -197,11 +200,12 @@ class LoopEngine final : public DeviceEngine {
     }
 
     // All of it where memory holds that beside the making of a picture of usual size.
-    ModelInfo load_one(const std::string& name, WeightForm form, const std::string& id,
-                       const CancelToken& token, const ProgressSink& progress,
-                       std::vector<std::string>& warnings) {
-        const auto found = models_.get(models_.path_of(name), form, id);
+    ModelInfo load_one(const ModelCache::Suite& suite, WeightForm form, const CancelToken& token,
+                       const ProgressSink& progress, std::vector<std::string>& warnings) {
+        const auto found = models_.get(suite.files, form);
         ModelInfo info = found.info;
+        if (!suite.vae.empty()) info.parts.emplace_back("vae", suite.vae.string());
+        if (!suite.refiner.empty()) info.parts.emplace_back("refiner", suite.refiner.string());
         MemoryKeeper memory(parts_);
         try {
             memory.plan(*found.model, MemoryNeeds{}, MemoryWishes{});
@@ -211,28 +215,24 @@ class LoopEngine final : public DeviceEngine {
             return info;
         }
         if (!memory.current().stays()) {
-            warnings.push_back("memory does not hold all of '" + name +
-                               "' at once: its weights are read from its file when they are needed");
+            warnings.push_back("memory does not hold all of '" + suite.files.describe() +
+                               "' at once: its weights are read from its files when they are needed");
             return info;
         }
         memory.place(*found.model);
-        ProgressEvent event;
-        info.load_seconds =
-            models_.make_ready(*found.model, token, [&](std::uint64_t done, std::uint64_t total) {
-                if (!progress) return;
-                event.done = static_cast<double>(done);
-                event.total = static_cast<double>(total);
-                event.percent = total > 0 ? 100 * event.done / event.total : 0;
-                progress(event);
-            });
+        const auto tell = [&](std::uint64_t done, std::uint64_t total) {
+            if (!progress) return;
+            ProgressEvent event;
+            event.done = static_cast<double>(done);
+            event.total = static_cast<double>(total);
+            event.percent = total > 0 ? 100 * event.done / event.total : 0;
+            progress(event);
+        };
+        info.load_seconds = models_.make_ready(*found.model, {true, true, suite.vae.empty()}, token, tell);
+        if (!suite.vae.empty())
+            models_.get_vae(suite.vae, form.compute, warnings)->placement().make_all(token);
+        info.memory_bytes = resident_bytes(*found.model);
         return info;
-    }
-
-    bool is_loaded(const std::string& name) const {
-        const auto path = models_.path_of(name);
-        const auto loaded = models_.loaded();
-        return std::any_of(loaded.begin(), loaded.end(),
-                           [&](const ModelInfo& info) { return info.path == path; });
     }
 
     ModelUnloadResult unload(const ModelUnloadRequest& request) {

@@ -209,11 +209,11 @@ class GenerationTask final : public Task {
 
     std::shared_ptr<const SdxlModel> find_model() {
         Pass& now = pass();
-        if (!now.stamp.empty() && now.stamp != file_stamp(now.path))
+        if (!now.stamp.empty() && now.stamp != now.files.stamp())
             fail(ErrorCode::kInvalidModel,
-                 "the model " + now.path.string() + " was changed while the picture was made; ask again");
+                 "the model " + now.files.describe() + " was changed while the picture was made; ask again");
         const auto begin = Clock::now();
-        const auto found = parts_.models.get(now.path, now.form, "");
+        const auto found = parts_.models.get(now.files, now.form);
         if (found.opened_now)
             result_.load_seconds += std::chrono::duration<double>(Clock::now() - begin).count();
         now.stamp = found.stamp;
@@ -224,8 +224,9 @@ class GenerationTask final : public Task {
     // Makes the weights that are to stay, before they are used: with progress, and what is read ahead.
     void make_ready(const SdxlModel& model) {
         if (!memory_.current().stays()) return;
+        const PartsToMake parts{true, true, vae_path_.empty()};
         result_.load_seconds += parts_.models.make_ready(
-            model, *context_.token, [this, told = -1](std::uint64_t done, std::uint64_t total) mutable {
+            model, parts, *context_.token, [this, told = -1](std::uint64_t done, std::uint64_t total) mutable {
                 // One for each twentieth: there are thousands of tensors.
                 constexpr std::uint64_t kParts = 20;
                 const int part = static_cast<int>(total == 0 ? kParts : done * kParts / total);
@@ -262,26 +263,21 @@ class GenerationTask final : public Task {
         model.weights->apply(pass().loras, budget - std::min(budget, others), *context_.token);
     }
 
-    // Without a name the one that was used last, but for refiners.
-    std::filesystem::path model_to_use(const std::string& name) const {
-        if (!name.empty()) return parts_.models.path_of(name);
-        const auto loaded = parts_.models.loaded();
-        for (const ModelInfo& info : loaded)
-            if (info.kind != "sdxl-refiner") return info.path;
-        if (!loaded.empty()) return loaded.front().path;
+    ModelCache::Suite model_to_use(const GenerationRequest& request) const {
+        if (!request.model.empty()) return parts_.models.suite_of(request.model, request.parts);
+        if (const auto last = parts_.models.last_used()) return *last;
         fail(ErrorCode::kInvalidRequest,
              "no model: the request names none (model_name) and none is loaded; name one or load one first");
     }
 
     void load() {
         Pass& now = pass();
-        now.path = model_to_use(now.request.model);
+        const ModelCache::Suite suite = model_to_use(now.request);
+        now.files = suite.files;
         now.form = parts_.form_of(request_.precision);
         if (pass_ == 0) {
-            const auto loaded = parts_.models.loaded();
-            const bool ready = std::any_of(loaded.begin(), loaded.end(),
-                                           [&](const ModelInfo& info) { return info.path == now.path; });
-            meter_.begin(!ready, request_.batch_size);
+            vae_path_ = request_.vae.empty() ? suite.vae : parts_.models.path_of(request_.vae);
+            meter_.begin(!parts_.models.has(now.files), request_.batch_size);
             meter_.set_steps(request_.steps.value_or(30));
         }
         const auto model = find_model();
@@ -420,12 +416,12 @@ class GenerationTask final : public Task {
     // The VAE of this pass: the request's own, or the model's; in float32 once it has failed in less.
     std::shared_ptr<const VaeModel> vae_of(const SdxlModel& model) {
         const DType compute = full_vae_ ? DType::kF32 : model.compute;
-        if (request_.vae.empty() && model.vae->compute() == compute) return model.vae;
-        const auto path = request_.vae.empty() ? model.path : parts_.models.path_of(request_.vae);
+        if (vae_path_.empty() && model.vae->compute() == compute) return model.vae;
+        const auto path = vae_path_.empty() ? model.path : vae_path_;
         std::vector<std::string> warnings;
         auto vae = parts_.models.get_vae(path, compute, warnings);
         for (const auto& warning : warnings) warn(warning);
-        if (!request_.vae.empty()) result_.vae_model = path.string();
+        if (!vae_path_.empty()) result_.vae_model = path.string();
         return vae;
     }
 
@@ -631,6 +627,7 @@ class GenerationTask final : public Task {
     bool reloaded_ = false;
     bool expect_load_ = false;
     bool full_vae_ = false;
+    std::filesystem::path vae_path_;  // in place of the model's own
     MemoryKeeper memory_;
     std::uint64_t peak_memory_ = 0;
     bool planned_ = false;

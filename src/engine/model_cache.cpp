@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/file_stamp.h"
+#include "pipeline/memory_plan.h"
 #include "weights/resolve_model.h"
 
 namespace sdxl {
@@ -26,26 +27,56 @@ void collect(const SdxlModel& model, std::set<const WeightPlacement*>& placement
 
 }  // namespace
 
-fs::path ModelCache::path_of(const std::string& name) const {
+ModelCache::Suite ModelCache::suite_of(const std::string& name, const ModelParts& parts) const {
+    std::optional<Suite> known;
     {
         const std::lock_guard lock(mutex_);
-        for (const auto& [id, path] : names_)
-            if (id == name) return path;
+        for (const auto& [id, suite] : names_)
+            if (id == name) known = suite;
         for (const Entry& entry : entries_)
-            if (name == entry.info.path) return name;
+            if (!known && name == entry.info.path) known = Suite{{name}};
     }
-    return resolve_model(name, models_dir_, confine_);
+    Suite suite = known ? *known : Suite{{resolve_model(name, models_dir_, confine_)}};
+    const auto replace = [&](fs::path& path, const std::string& part) {
+        if (!part.empty()) path = resolve_model(part, models_dir_, confine_);
+    };
+    replace(suite.files.unet, parts.unet);
+    replace(suite.files.text_encoder, parts.text_encoder);
+    replace(suite.files.text_encoder_2, parts.text_encoder_2);
+    replace(suite.files.tokenizer, parts.tokenizer);
+    return suite;
 }
 
-void ModelCache::remember(const std::string& id, const fs::path& path) {
+bool ModelCache::has(const ModelFiles& files) const {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(entries_.begin(), entries_.end(),
+                       [&](const Entry& entry) { return entry.model->files == files; });
+}
+
+std::optional<ModelCache::Suite> ModelCache::last_used() const {
+    const std::lock_guard lock(mutex_);
+    if (entries_.empty()) return std::nullopt;
+    auto found = std::find_if(entries_.begin(), entries_.end(), [](const Entry& entry) {
+        return entry.model->kind != ModelKind::kRefiner;
+    });
+    if (found == entries_.end()) found = entries_.begin();
+    for (const auto& [id, suite] : names_)
+        if (id == found->info.id && suite.files == found->model->files) return suite;
+    return Suite{found->model->files};
+}
+
+void ModelCache::name(const std::string& id, const Suite& suite) {
+    const std::lock_guard lock(mutex_);
     std::erase_if(names_, [&](const auto& known) { return known.first == id; });
     if (names_.size() == kMostNames) names_.erase(names_.begin());
-    names_.emplace_back(id, path);
+    names_.emplace_back(id, suite);
+    for (Entry& entry : entries_)
+        if (entry.model->files == suite.files) entry.info.id = id;
 }
 
-ModelCache::Entry* ModelCache::find(const fs::path& path, WeightForm form, const std::string& stamp) {
+ModelCache::Entry* ModelCache::find(const ModelFiles& files, WeightForm form, const std::string& stamp) {
     const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-        return entry.model->path == path && entry.model->compute == form.compute &&
+        return entry.model->files == files && entry.model->compute == form.compute &&
                entry.model->int8 == form.int8 && entry.stamp == stamp;
     });
     if (found == entries_.end()) return nullptr;
@@ -53,48 +84,54 @@ ModelCache::Entry* ModelCache::find(const fs::path& path, WeightForm form, const
     return &entries_.front();
 }
 
-ModelCache::Found ModelCache::get(const fs::path& path, WeightForm form, const std::string& id) {
-    const std::string stamp = file_stamp(path);
+namespace {
+
+ModelInfo describe(const SdxlModel& model) {
+    ModelInfo info;
+    info.id = model.path.stem().string();
+    info.path = model.path.string();
+    info.kind = "sdxl-" + std::string(model_kind_name(model.kind));
+    info.loaded = true;
+    info.dtype = model.dtype();
+    info.size_bytes = model.weight_bytes;
+    info.warnings = model.warnings;
+    const auto add = [&](const char* part, const fs::path& path) {
+        if (!path.empty()) info.parts.emplace_back(part, path.string());
+    };
+    add("unet", model.files.unet);
+    add("text_encoder", model.files.text_encoder);
+    add("text_encoder_2", model.files.text_encoder_2);
+    add("tokenizer", model.files.tokenizer);
+    return info;
+}
+
+}  // namespace
+
+ModelCache::Found ModelCache::get(const ModelFiles& files, WeightForm form) {
+    const std::string stamp = files.stamp();
     {
         const std::lock_guard lock(mutex_);
-        if (Entry* entry = find(path, form, stamp)) {
-            if (!id.empty()) {
-                entry->info.id = id;
-                remember(id, path);
-            }
-            return {entry->model, entry->info, false, stamp};
-        }
+        if (const Entry* entry = find(files, form, stamp)) return {entry->model, entry->info, false, stamp};
     }
     // What was changed, or is wanted in another precision.
     for (std::size_t i = entries_.size(); i-- > 0;)
-        if (entries_[i].model->path == path) drop(i);
+        if (entries_[i].model->files == files) drop(i);
     while (entries_.size() >= kMostModels) drop(entries_.size() - 1);
-    auto model = open_sdxl_model(path, backend_, form, shelf_);
-    ModelInfo info;
-    info.id = id.empty() ? path.stem().string() : id;
-    info.path = path.string();
-    info.kind = "sdxl-" + std::string(model_kind_name(model->kind));
-    info.loaded = true;
-    info.dtype = model->dtype();
-    info.size_bytes = model->weight_bytes;
-    info.warnings = model->warnings;
+    auto model = open_sdxl_model(files, backend_, form, shelf_);
+    ModelInfo info = describe(*model);
     const std::lock_guard lock(mutex_);
-    if (id.empty()) {
-        for (const auto& [known, known_path] : names_)
-            if (known_path == path) info.id = known;
-    } else {
-        remember(id, path);
-    }
+    for (const auto& [id, suite] : names_)
+        if (suite.files == files) info.id = id;
     entries_.insert(entries_.begin(), {model, info, stamp});
     ++loads_;
-    return {std::move(model), info, true, stamp};
+    return {std::move(model), std::move(info), true, stamp};
 }
 
-double ModelCache::make_ready(const SdxlModel& model, const CancelToken& cancel,
+double ModelCache::make_ready(const SdxlModel& model, const PartsToMake& parts, const CancelToken& cancel,
                               const LoadProgress& progress) {
     const auto begin = std::chrono::steady_clock::now();
     bool made = false;
-    make_weights(model, {}, cancel, [&](std::uint64_t done, std::uint64_t total) {
+    make_weights(model, parts, cancel, [&](std::uint64_t done, std::uint64_t total) {
         made = true;
         if (progress) progress(done, total);
     });
@@ -167,6 +204,7 @@ std::shared_ptr<const VaeModel> ModelCache::get_vae(const fs::path& path, DType 
     return vaes_.back().vae;
 }
 
+// A suite by its id alone; by a path, all that are made of it.
 std::vector<std::string> ModelCache::unload(const std::string& name) {
     std::vector<std::string> ids;
     std::vector<Entry> gone;
@@ -180,14 +218,27 @@ std::vector<std::string> ModelCache::unload(const std::string& name) {
                 ++i;
                 continue;
             }
-            std::erase_if(names_, [&](const auto& known) { return known.second == path; });
+            std::erase_if(names_, [&](const auto& known) {
+                return known.second.files == entries_[i].model->files;
+            });
             ids.push_back(info.id);
             gone.push_back(std::move(entries_[i]));
             entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
         }
+        // Made room for others: its name is left.
+        std::erase_if(names_, [&](const auto& known) {
+            if (known.first != name && !name.empty()) return false;
+            if (!name.empty() && ids.empty()) ids.push_back(name);
+            return true;
+        });
     }
     if (name.empty()) vaes_.clear();
     gone.clear();
+    // A VAE that no suite has any more.
+    std::erase_if(vaes_, [&](const VaeEntry& entry) {
+        return std::none_of(names_.begin(), names_.end(),
+                            [&](const auto& known) { return known.second.vae == entry.path; });
+    });
     backend_.release_cached_memory();
     return ids;
 }
@@ -195,7 +246,16 @@ std::vector<std::string> ModelCache::unload(const std::string& name) {
 std::vector<ModelInfo> ModelCache::loaded() const {
     const std::lock_guard lock(mutex_);
     std::vector<ModelInfo> infos;
-    for (const Entry& entry : entries_) infos.push_back(entry.info);
+    for (const Entry& entry : entries_) {
+        ModelInfo info = entry.info;
+        info.memory_bytes = resident_bytes(*entry.model);
+        for (const auto& [id, suite] : names_) {
+            if (suite.files != entry.model->files || id != info.id) continue;
+            if (!suite.vae.empty()) info.parts.emplace_back("vae", suite.vae.string());
+            if (!suite.refiner.empty()) info.parts.emplace_back("refiner", suite.refiner.string());
+        }
+        infos.push_back(std::move(info));
+    }
     return infos;
 }
 

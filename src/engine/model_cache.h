@@ -37,7 +37,18 @@ class ModelCache {
           budget_(budget_bytes) {}
 
     // The path of a model that a request names: by a host's name for it, else as resolve_model says.
-    std::filesystem::path path_of(const std::string& name) const;
+    std::filesystem::path path_of(const std::string& name) const { return suite_of(name, {}).files.base; }
+
+    // What a host had loaded under a name.
+    struct Suite {
+        ModelFiles files;
+        std::filesystem::path vae = {};      // in place of its own, "" if none is
+        std::filesystem::path refiner = {};  // that is ready beside it, "" if none is
+
+        bool operator==(const Suite&) const = default;
+    };
+    // With these parts in place of its own.
+    Suite suite_of(const std::string& name, const ModelParts& parts) const;
 
     struct Found {
         std::shared_ptr<const SdxlModel> model;
@@ -45,13 +56,18 @@ class ModelCache {
         bool opened_now = false;
         std::string stamp;  // of its files
     };
-    // The model at `path`, opened if it is not there; its weights are made when they are used, or by
-    // make_ready(). One of the same path that was changed since goes. `id` is the host's name for it, or "".
-    // Fails as open_sdxl_model does.
-    Found get(const std::filesystem::path& path, WeightForm form, const std::string& id);
+    // The model of these files, opened if it is not there; its weights are made when they are used, or by
+    // make_ready(). One of the same files that were changed since goes. Fails as open_sdxl_model does.
+    Found get(const ModelFiles& files, WeightForm form);
+    bool has(const ModelFiles& files) const;
+    // What was used last, but for refiners where there is something else; nothing if no model is there.
+    std::optional<Suite> last_used() const;
+    // From now on `id` names this suite, whose model is there.
+    void name(const std::string& id, const Suite& suite);
     // Makes the weights that are not in memory. Returns the seconds that it took, 0 if all were there. Fails
     // as make_weights does.
-    double make_ready(const SdxlModel& model, const CancelToken& cancel, const LoadProgress& progress);
+    double make_ready(const SdxlModel& model, const PartsToMake& parts, const CancelToken& cancel,
+                      const LoadProgress& progress);
     // Lets other models go, the one that was used longest ago first, until the rest of them takes at most
     // `others` bytes, and fits into the budget beside `weights` bytes of this one.
     void make_room(const SdxlModel& model, std::uint64_t weights, std::uint64_t others);
@@ -88,10 +104,9 @@ class ModelCache {
     };
 
     // Moves an entry to the front; null if there is none.
-    Entry* find(const std::filesystem::path& path, WeightForm form, const std::string& stamp);
+    Entry* find(const ModelFiles& files, WeightForm form, const std::string& stamp);
     void drop(std::size_t index);
     Entry take_out(std::size_t index);
-    void remember(const std::string& id, const std::filesystem::path& path);
 
     Backend& backend_;
     ModelShelf shelf_;
@@ -102,8 +117,8 @@ class ModelCache {
     mutable std::mutex mutex_;    // for writing by the loop thread and reading by others
     std::vector<Entry> entries_;  // the last used first
     std::uint64_t loads_ = 0;
-    std::vector<std::pair<std::string, std::filesystem::path>> names_;  // hosts' names, oldest first
-    std::vector<VaeEntry> vaes_;                                        // the loop thread's alone
+    std::vector<std::pair<std::string, Suite>> names_;  // hosts' names, oldest first
+    std::vector<VaeEntry> vaes_;                        // the loop thread's alone
 };
 
 }  // namespace sdxl

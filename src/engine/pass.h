@@ -18,7 +18,7 @@ namespace sdxl {
 
 struct Pass {
     GenerationRequest request;
-    std::filesystem::path path = {};
+    ModelFiles files = {};
     std::string stamp = {};
     WeightForm form = {};
     // What is added to the model; controls and references in the order of the request's.

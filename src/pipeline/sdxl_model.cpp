@@ -179,12 +179,13 @@ std::shared_ptr<VaePart> take_vae(Backend& backend, DType compute, ModelShelf& s
 
 }  // namespace
 
-std::shared_ptr<const SdxlModel> open_sdxl_model(const std::filesystem::path& path, Backend& backend,
-                                                 WeightForm form, ModelShelf& shelf) {
-    Checkpoint checkpoint = open_checkpoint(path);
+std::shared_ptr<const SdxlModel> open_sdxl_model(const ModelFiles& files, Backend& backend, WeightForm form,
+                                                 ModelShelf& shelf) {
+    Checkpoint checkpoint = open_checkpoint(files);
     require_runnable(checkpoint);
     auto model = std::make_shared<SdxlModel>();
-    model->path = path;
+    model->files = files;
+    model->path = files.base;
     model->compute = form.compute;
     model->int8 = form.int8;
     model->force_zeros_for_empty_prompt = checkpoint.force_zeros_for_empty_prompt;
@@ -249,7 +250,7 @@ std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& pa
                                                  WeightForm form, const CancelToken& cancel,
                                                  const LoadProgress& progress) {
     ModelShelf shelf;
-    auto model = open_sdxl_model(path, backend, form, shelf);
+    auto model = open_sdxl_model({path}, backend, form, shelf);
     make_weights(*model, {}, cancel, progress);
     return model;
 }

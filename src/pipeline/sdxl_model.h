@@ -25,11 +25,13 @@
 #include "pipeline/vae_model.h"
 #include "sampling/scheduler_config.h"
 #include "text/tokenizer.h"
+#include "weights/model_files.h"
 
 namespace sdxl {
 
 struct SdxlModel {
-    std::filesystem::path path;
+    ModelFiles files;
+    std::filesystem::path path;  // of the base
     ModelKind kind = ModelKind::kBase;
     ModelVariant variant;
     DType compute = DType::kF32;
@@ -54,10 +56,10 @@ struct SdxlModel {
     std::string dtype() const { return int8 ? "int8" : std::string(dtype_name(compute)); }
 };
 
-// Opens a single-file checkpoint or a diffusers folder. Fails with kNotFound, kInvalidModel or kUnsupported
+// Opens a single-file checkpoint or a diffusers folder, and what stands in for its parts. Fails with kNotFound, kInvalidModel or kUnsupported
 // (an SDXL model of a kind that is not run).
-std::shared_ptr<const SdxlModel> open_sdxl_model(const std::filesystem::path& path, Backend& backend,
-                                                 WeightForm form, ModelShelf& shelf);
+std::shared_ptr<const SdxlModel> open_sdxl_model(const ModelFiles& files, Backend& backend, WeightForm form,
+                                                 ModelShelf& shelf);
 
 // Told about bytes taken of all bytes, while weights are made.
 using LoadProgress = std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)>;

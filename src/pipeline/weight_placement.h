@@ -8,6 +8,7 @@
 // weight (Failure, std::bad_alloc); a slot has its value then or has none.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -51,7 +52,7 @@ class WeightPlacement final : public SlotKeeper {
     WeightSlot::Value exchange(WeightSlot& slot, WeightSlot::Value value);
 
     // In memory now.
-    std::uint64_t resident_bytes() const { return resident_; }
+    std::uint64_t resident_bytes() const { return resident_; }  // any thread
 
   private:
     void drop(WeightSlot& slot);
@@ -64,7 +65,7 @@ class WeightPlacement final : public SlotKeeper {
     std::map<const WeightSlot*, std::size_t> places_;  // in slots_
     bool streams_ = false;
     std::uint64_t budget_ = 0;
-    std::uint64_t resident_ = 0;
+    std::atomic<std::uint64_t> resident_{0};
     std::size_t last_read_ = 0;        // the slot that was read ahead of last
     std::size_t asked_ = 0;            // slots before it were read ahead in this pass
     std::deque<WeightSlot*> passing_;  // in memory beyond the budget, the oldest first

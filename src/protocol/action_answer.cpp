@@ -146,6 +146,8 @@ OrderedJson action_model(const ModelInfo& model) {
     return {{"modelId", model.id},
             {"loadTimeSeconds", model.load_seconds},
             {"modelSizeBytes", model.size_bytes},
+            {"memoryBytes", model.memory_bytes},
+            {"parts", parts_of(model)},
             {"modelPath", model.path},
             {"modelType", or_null(model.kind)},
             {"dtype", or_null(model.dtype)},

@@ -165,6 +165,12 @@ OrderedJson memory_json(const MemoryReport& memory, bool camel_case) {
 
 }  // namespace
 
+OrderedJson parts_of(const ModelInfo& model) {
+    OrderedJson parts = OrderedJson::object();
+    for (const auto& [part, path] : model.parts) parts[part] = path;
+    return parts;
+}
+
 OrderedJson memory_optimizations() {
     return OrderedJson::array(
         {"cpu_offload", "sequential_cpu_offload", "attention_slicing", "vae_slicing", "vae_tiling", "int8"});

@@ -21,6 +21,8 @@ template <class T>
 OrderedJson or_null(const std::optional<T>& value) {
     return value ? OrderedJson(*value) : OrderedJson(nullptr);
 }
+// What stands in for a model's own parts, by name.
+OrderedJson parts_of(const ModelInfo& model);
 // The switches that trade speed for memory.
 OrderedJson memory_optimizations();
 // Now, in UTC, e.g. "2025-01-31T23:59:59.123Z".

@@ -172,6 +172,17 @@ void set_picture(const BodyFields& fields, StartFrom start, GenerationRequest& r
 
 void set_models(const BodyFields& fields, GenerationRequest& request, Report& report) {
     set(request.model, fields.model);
+    set(request.parts.unet, fields.unet);
+    set(request.parts.text_encoder, fields.text_encoder);
+    set(request.parts.text_encoder_2, fields.text_encoder_2);
+    set(request.parts.tokenizer, fields.tokenizer);
+    if (!fields.model) {
+        for (const auto* part : {&fields.unet, &fields.text_encoder, &fields.text_encoder_2, &fields.tokenizer})
+            if (*part)
+                report.error(ErrorCode::kInvalidRequest,
+                             "expected a model (model_name) that this is to be part of, found none",
+                             (*part)->pointer);
+    }
     set(request.vae, fields.vae);
     set(request.aesthetic_score, fields.aesthetic_score);
     set(request.negative_aesthetic_score, fields.negative_aesthetic_score);
@@ -228,6 +239,10 @@ void BodyFields::fill_from(const BodyFields& others, Report* report) {
     fill(clip_skip, others.clip_skip, report);
     fill(model, others.model, report);
     fill(vae, others.vae, report);
+    fill(unet, others.unet, report);
+    fill(text_encoder, others.text_encoder, report);
+    fill(text_encoder_2, others.text_encoder_2, report);
+    fill(tokenizer, others.tokenizer, report);
     fill(refiner, others.refiner, report);
     fill(refiner_strength, others.refiner_strength, report);
     fill(denoising_start, others.denoising_start, report);

@@ -23,6 +23,7 @@ struct BodyFields {
     std::optional<Field<bool>> prompt_weighting;
     std::optional<Field<std::int64_t>> clip_skip;
     std::optional<Field<std::string>> model;
+    std::optional<Field<std::string>> unet, text_encoder, text_encoder_2, tokenizer;
     std::optional<Field<std::string>> vae;
     std::optional<Field<std::string>> refiner;
     std::optional<Field<double>> refiner_strength;

@@ -55,6 +55,10 @@ BodyFields read_conditioning(const Members& conditioning, Report& report) {
 BodyFields read_the_rest(const Members& body) {
     BodyFields fields;
     fields.model = body.object("Model").text("Base");
+    fields.unet = body.object("Model").text("Unet");
+    fields.text_encoder = body.object("Model").text("TextEncoder");
+    fields.text_encoder_2 = body.object("Model").text("TextEncoder2");
+    fields.tokenizer = body.object("Model").text("Tokenizer");
     if (!fields.model) fields.model = body.text("Model");
     fields.refiner = body.object("Model").text("Refiner");
     fields.vae = body.object("Model").text("Vae");

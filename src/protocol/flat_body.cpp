@@ -38,6 +38,10 @@ BodyFields read_flat_body(const Members& body, Report& report) {
     fields.prompt_weighting = body.flag("prompt_weighting");
     fields.clip_skip = body.integer("clip_skip");
     fields.model = body.text("model_name");
+    fields.unet = body.text("unet_model");
+    fields.text_encoder = body.text("text_encoder_model");
+    fields.text_encoder_2 = body.text("text_encoder_2_model");
+    fields.tokenizer = body.text("tokenizer");
     fields.vae = body.text("vae_model");
     fields.refiner = body.text("refiner_model");
     fields.refiner_strength = body.number("refiner_strength");

@@ -132,6 +132,8 @@ OrderedJson message_model(const ModelInfo& model) {
             {"dtype", or_null(model.dtype)},
             {"device", or_null(model.device)},
             {"size_bytes", model.size_bytes},
+            {"memory_bytes", model.memory_bytes},
+            {"parts", parts_of(model)},
             {"load_time", model.load_seconds}};
 }
 

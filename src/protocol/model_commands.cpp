@@ -55,6 +55,11 @@ Command read_model_load(const CommandInput& input, Report& report) {
             report.warn(type->pointer,
                         "is not a known model type and is ignored; the model's own metadata decides");
     }
+    if (const auto part = text(input, report, "unet_model")) request.parts.unet = part->value;
+    if (const auto part = text(input, report, "text_encoder_model")) request.parts.text_encoder = part->value;
+    if (const auto part = text(input, report, "text_encoder_2_model"))
+        request.parts.text_encoder_2 = part->value;
+    if (const auto part = text(input, report, "tokenizer")) request.parts.tokenizer = part->value;
     if (const auto refiner = text(input, report, "model_refiner")) request.refiner = refiner->value;
     if (const auto vae = text(input, report, "model_vae")) request.vae = vae->value;
     if (const auto precision = text(input, report, "dtype"))

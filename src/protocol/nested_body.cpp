@@ -7,6 +7,10 @@ BodyFields read_nested_body(const Members& body, Report& report) {
     BodyFields fields;
     const Members models = body.object("models");
     fields.model = models.text("base");
+    fields.unet = models.text("unet");
+    fields.text_encoder = models.text("text_encoder");
+    fields.text_encoder_2 = models.text("text_encoder_2");
+    fields.tokenizer = models.text("tokenizer");
     fields.refiner = models.text("refiner");
     fields.vae = models.text("vae");
 

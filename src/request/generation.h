@@ -56,6 +56,15 @@ struct SchedulerOption {
     std::string pointer;  // where the request says so, for errors and warnings
 };
 
+// Parts of a model in place of its own: named as models are, files or folders with nothing but the part, or
+// whole models.
+struct ModelParts {
+    std::string unet, text_encoder, text_encoder_2;  // "": its own
+    std::string tokenizer;                           // a folder, for both encoders
+
+    bool operator==(const ModelParts&) const = default;
+};
+
 struct GenerationRequest {
     std::string prompt;
     std::string negative_prompt;
@@ -68,6 +77,7 @@ struct GenerationRequest {
 
     std::string
         model;  // a path, a name under the models folder, or a hub id; "" means the one that is loaded
+    ModelParts parts;
 
     // Of the model, not of a refiner, but for embeddings.
     std::vector<LoraRequest> loras;
