@@ -312,6 +312,7 @@ class GenerationTask final : public Task {
         planned_ = true;
         const MemoryWishes& wishes = request_.memory;
         const MemoryStep step = memory_.current().step;
+        // As the device has it, too.
         const auto asked = [&](MemoryStep of, MemoryWish wish) {
             return step == of && wish == MemoryWish::kOn;
         };
@@ -322,7 +323,7 @@ class GenerationTask final : public Task {
                  (memory_.current().against_wish ? ", although the request has that off" : ""));
         if (wishes.vae_slicing == MemoryWish::kNever)
             warn("vae_slicing: pictures are decoded one by one all the same, which costs no time");
-        if (wishes.attention_slicing == MemoryWish::kNever)
+        if (wishes.attention_slicing == MemoryWish::kNever && parts_.device.type == "cpu")
             warn("attention_slicing: attention works on a part of its scores at a time all the same");
     }
 

@@ -45,9 +45,31 @@ MemoryPeak::~MemoryPeak() {
     most_ = std::max(most_, now);
 }
 
+namespace {
+
+// What hosts know of DirectML: with less than 8 GB of memory all of its weights pass through it.
+MemoryWishes wishes_for(const DeviceInfo& device, MemoryWishes wishes) {
+    constexpr std::uint64_t kEnough = 8'000'000'000;
+    if (device.type != "privateuseone" || device.memory.total_bytes == 0 ||
+        device.memory.total_bytes >= kEnough)
+        return wishes;
+    for (MemoryWish* wish : {&wishes.cpu_offload, &wishes.sequential_cpu_offload})
+        if (*wish != MemoryWish::kNever) *wish = MemoryWish::kOn;
+    return wishes;
+}
+
+// For limit_attention().
+std::uint64_t attention_bytes(MemoryWish slicing) {
+    constexpr std::uint64_t kSlices = std::uint64_t{64} << 20, kAll = std::uint64_t{1} << 50;
+    if (slicing == MemoryWish::kOn) return kSlices;
+    return slicing == MemoryWish::kNever ? kAll : 0;
+}
+
+}  // namespace
+
 void MemoryKeeper::plan(const SdxlModel& model, const MemoryNeeds& needs, const MemoryWishes& wishes) {
     needs_ = needs;
-    wishes_ = wishes;
+    wishes_ = wishes_for(parts_.device, wishes);
     make(model, MemoryStep::kWhole);
 }
 
@@ -91,6 +113,7 @@ void each_text(const SdxlModel& model, const Do& act) {
 }  // namespace
 
 void MemoryKeeper::place(const SdxlModel& model) const {
+    parts_.backend.limit_attention(attention_bytes(wishes_.attention_slicing));
     const auto put = [](WeightPlacement& placement, Residency residency, std::uint64_t budget) {
         if (residency == Residency::kStreams)
             placement.stream(budget);
