@@ -34,8 +34,10 @@ std::string sixteen_bit_types(const DeviceInfo& device) {
     return device.float16 ? "fp16" : "-";
 }
 
-std::string rate(double value, int digits) {
-    return value > 0 ? number_text(value, digits) : "-";
+std::string rate(double value) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.3g", value);
+    return value > 0 ? text : "-";
 }
 
 Row row_of(const DeviceState& device, bool rated) {
@@ -51,8 +53,8 @@ Row row_of(const DeviceState& device, bool rated) {
     if (rated) {
         const DeviceRates rates = device.rates.value_or(DeviceRates{});
         for (const double value : {rates.float32_tflops, rates.sixteen_tflops, rates.int8_tflops})
-            row.push_back(rate(value, 2));
-        row.push_back(rate(rates.bandwidth_gb_s, 1));
+            row.push_back(rate(value));
+        row.push_back(rate(rates.bandwidth_gb_s));
     }
     row.push_back(info.capability.empty() ? "-" : info.capability);
     row.push_back(device.fault.empty() ? "well" : device.fault);
