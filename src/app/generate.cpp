@@ -83,6 +83,8 @@ Message message_of(const GenerateOptions& wanted) {
     if (!wanted.spacing.empty()) data["timestep_spacing"] = wanted.spacing;
     if (!wanted.rng.empty()) data["rng"] = wanted.rng;
     if (!wanted.precision.empty()) data["precision"] = wanted.precision;
+    if (wanted.offload == "networks") data["cpu_offload"] = true;
+    if (wanted.offload == "weights") data["sequential_cpu_offload"] = true;
     if (wanted.karras) data["use_karras_sigmas"] = true;
     if (!wanted.output.empty()) data["save_path"] = path(wanted.output);
     const nlohmann::json message = {{"message_type", "inference_request"}, {"data", data}};

@@ -47,6 +47,10 @@ void add_shared(CLI::App& app, AppOptions& options) {
                    "library that brings PyTorch's PrivateUse1 device, which is then privateuseone:0");
     app.add_option("--profile-cache", devices.profile_cache,
                    "file with the rates that `devices --profile` measured, in place of the user's");
+    app.add_option("--memory-gb", options.engine.memory_gb,
+                   "gigabytes of memory that the worker may take; 0: what there is. With less it is slower")
+        ->check(CLI::Range(0.0, 4096.0))
+        ->capture_default_str();
     app.add_flag("--confine", options.engine.confine,
                  "keep every path that a request names inside the models and output folders");
     app.add_option("--log-level", options.log_level, "DEBUG, INFO, WARNING or ERROR, to stderr")
@@ -77,6 +81,11 @@ void add_serving(CLI::App& app, AppOptions& options) {
     app.add_option("--priority-aging", options.engine.aging_seconds,
                    "seconds after which a waiting request rises by one priority, so that none starves")
         ->check(CLI::Range(0.001, 1e6))
+        ->capture_default_str()
+        ->group(group);
+    app.add_option("--model-cache-gb", options.engine.model_cache_gb,
+                   "gigabytes of models' weights that are kept ready for later requests; 0: as memory allows")
+        ->check(CLI::Range(0.0, 4096.0))
         ->capture_default_str()
         ->group(group);
     app.add_option(
@@ -123,7 +132,11 @@ CLI::App* add_generate(CLI::App& app, GenerateOptions& wanted) {
     generate->add_flag("--karras", wanted.karras, "Karras sigmas");
     generate->add_option("--spacing", wanted.spacing, "leading, trailing or linspace");
     generate->add_option("--rng", wanted.rng, "cpu (as torch on the CPU) or philox (as torch on CUDA)");
-    generate->add_option("--precision", wanted.precision, "bf16 or fp32");
+    generate->add_option("--precision", wanted.precision, "bf16, fp16, int8 (weights) or fp32");
+    generate
+        ->add_option("--offload", wanted.offload,
+                     "take less memory: 'networks' (each leaves after its stage) or 'weights' (one by one)")
+        ->check(CLI::IsMember({"networks", "weights"}));
     return generate;
 }
 

@@ -27,7 +27,7 @@ struct DevicesOptions {
 
 // What `sdxl-worker generate` was asked for; what is absent or "" is the worker's choice.
 struct GenerateOptions {
-    std::string model, prompt, negative_prompt, output, scheduler, spacing, rng, precision;
+    std::string model, prompt, negative_prompt, output, scheduler, spacing, rng, precision, offload;
     std::string image, mask;              // files to start from
     std::string refiner, vae;             // models
     std::vector<std::string> loras;       // NAME or NAME:WEIGHT

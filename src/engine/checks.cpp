@@ -76,7 +76,8 @@ void require_memory(const GenerationRequest& request, const ModelCache& models, 
                     WeightForm form) {
     ModelShelf shelf;
     const auto imagined = make_rehearsal_backend();
-    const auto model = open_sdxl_model(models.suite_of(request.model, request.parts).files, *imagined, form, shelf);
+    const auto model =
+        open_sdxl_model(models.suite_of(request.model, request.parts).files, *imagined, form, shelf);
     MemoryNeeds needs;
     needs.width = request.width;
     needs.height = request.height;

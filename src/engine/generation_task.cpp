@@ -21,7 +21,6 @@
 #include "engine/picture_writer.h"
 #include "engine/progress_meter.h"
 #include "engine/without_effect.h"
-#include "image/resize.h"
 #include "pipeline/generation.h"
 #include "pipeline/latent_preview.h"
 #include "pipeline/latents.h"
@@ -131,8 +130,14 @@ class GenerationTask final : public Task {
         parts_.adapters.drop_networks();
         parts_.models.drop_unused();
         const auto model = find_model();
-        if (!memory_.step_down(*model)) fail(ErrorCode::kOutOfMemory, what);
-        warn("memory ran out (" + what + "); it was tried once more with " + plan_in_words());
+        if (!memory_.step_down(*model, phase_ == Phase::kEncode    ? "encode"
+                                       : phase_ == Phase::kPrepare ? "encode_image"
+                                       : phase_ == Phase::kDenoise ? "denoise"
+                                       : phase_ == Phase::kDecode  ? "decode"
+                                                                   : "load"))
+            fail(ErrorCode::kOutOfMemory, what);
+        warn("memory ran out (" + what +
+             "); it was tried once more: " + plan_in_words(memory_.current().step));
         return unit();
     }
 
@@ -181,7 +186,6 @@ class GenerationTask final : public Task {
     }
 
     Image preview_of(const Latents& latents) {
-        constexpr int kLargestSide = 512;
         if (context_.wish.preview_vae.empty())
             return latent_preview(latents.values, latents.height, latents.width);
         const DType compute = parts_.form_of(request_.precision).compute;
@@ -190,16 +194,7 @@ class GenerationTask final : public Task {
             parts_.models.get_vae(parts_.models.path_of(context_.wish.preview_vae), compute, warnings);
         for (const auto& warning : warnings) warn("preview_vae: " + warning);
         const Context ctx{parts_.backend, compute, context_.token.get(), nullptr};
-        std::vector<float> values = vae->decode(ctx, latents, memory_.current().tiles);
-        // A preview is no reason to fail: what is not a number is grey.
-        for (float& value : values)
-            if (!std::isfinite(value)) value = 0;
-        const Image whole =
-            to_image(values, latents.width * kPixelsPerLatent, latents.height * kPixelsPerLatent);
-        const double scale =
-            std::min(1.0, static_cast<double>(kLargestSide) / std::max(whole.width, whole.height));
-        return resize_image(whole, static_cast<int>(whole.width * scale),
-                            static_cast<int>(whole.height * scale), ResizeMode::kStretch);
+        return decoded_preview(ctx, *vae, latents, memory_.current().tiles);
     }
 
     void warn(std::string text) {
@@ -226,7 +221,8 @@ class GenerationTask final : public Task {
         if (!memory_.current().stays()) return;
         const PartsToMake parts{true, true, vae_path_.empty()};
         result_.load_seconds += parts_.models.make_ready(
-            model, parts, *context_.token, [this, told = -1](std::uint64_t done, std::uint64_t total) mutable {
+            model, parts, *context_.token,
+            [this, told = -1](std::uint64_t done, std::uint64_t total) mutable {
                 // One for each twentieth: there are thousands of tensors.
                 constexpr std::uint64_t kParts = 20;
                 const int part = static_cast<int>(total == 0 ? kParts : done * kParts / total);
@@ -243,6 +239,7 @@ class GenerationTask final : public Task {
                 "the model was loaded again in between: a request of higher priority needed another one, or "
                 "it was unloaded");
         expect_load_ = false;
+        if (reloaded_) plan_memory(*model);
         memory_.place(*model);
         adapt(*model);
         if (reloaded_) make_ready(*model);
@@ -263,16 +260,9 @@ class GenerationTask final : public Task {
         model.weights->apply(pass().loras, budget - std::min(budget, others), *context_.token);
     }
 
-    ModelCache::Suite model_to_use(const GenerationRequest& request) const {
-        if (!request.model.empty()) return parts_.models.suite_of(request.model, request.parts);
-        if (const auto last = parts_.models.last_used()) return *last;
-        fail(ErrorCode::kInvalidRequest,
-             "no model: the request names none (model_name) and none is loaded; name one or load one first");
-    }
-
     void load() {
         Pass& now = pass();
-        const ModelCache::Suite suite = model_to_use(now.request);
+        const ModelCache::Suite suite = parts_.models.suite_of(now.request.model, now.request.parts);
         now.files = suite.files;
         now.form = parts_.form_of(request_.precision);
         if (pass_ == 0) {
@@ -306,39 +296,7 @@ class GenerationTask final : public Task {
         needs.starts_from = inputs_.image != nullptr;
         memory_.plan(model, needs, request_.memory);
         planned_ = true;
-        const MemoryWishes& wishes = request_.memory;
-        const MemoryStep step = memory_.current().step;
-        // As the device has it, too.
-        const auto asked = [&](MemoryStep of, MemoryWish wish) {
-            return step == of && wish == MemoryWish::kOn;
-        };
-        if (step != MemoryStep::kWhole && !asked(MemoryStep::kTiles, wishes.vae_tiling) &&
-            !asked(MemoryStep::kOffload, wishes.cpu_offload) &&
-            !asked(MemoryStep::kStreamAll, wishes.sequential_cpu_offload))
-            warn("memory does not hold all of it at once: " + plan_in_words() +
-                 (memory_.current().against_wish ? ", although the request has that off" : ""));
-        if (wishes.vae_slicing == MemoryWish::kNever)
-            warn("vae_slicing: pictures are decoded one by one all the same, which costs no time");
-        if (wishes.attention_slicing == MemoryWish::kNever && parts_.device.type == "cpu")
-            warn("attention_slicing: attention works on a part of its scores at a time all the same");
-    }
-
-    std::string plan_in_words() const {
-        switch (memory_.current().step) {
-            case MemoryStep::kWhole:
-                return "nothing left out";
-            case MemoryStep::kTiles:
-                return "the picture is decoded in tiles";
-            case MemoryStep::kOneByOne:
-                return "the pictures are made one by one, and decoded in tiles";
-            case MemoryStep::kOffload:
-                return "each network leaves memory after its stage";
-            case MemoryStep::kStream:
-                return "weights that exceed it are read from the model's file in each step";
-            case MemoryStep::kStreamAll:
-                return "all weights are read from the model's file in each step";
-        }
-        return "";
+        for (auto& text : memory_.warnings()) warn(std::move(text));
     }
 
     // A refiner that takes up noise wants it where the base model left it.

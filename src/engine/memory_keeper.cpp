@@ -48,11 +48,9 @@ MemoryPeak::~MemoryPeak() {
 namespace {
 
 // What hosts know of DirectML: with less than 8 GB of memory all of its weights pass through it.
-MemoryWishes wishes_for(const DeviceInfo& device, MemoryWishes wishes) {
+MemoryWishes wishes_for(const DeviceInfo& device, std::uint64_t total_bytes, MemoryWishes wishes) {
     constexpr std::uint64_t kEnough = 8'000'000'000;
-    if (device.type != "privateuseone" || device.memory.total_bytes == 0 ||
-        device.memory.total_bytes >= kEnough)
-        return wishes;
+    if (device.type != "privateuseone" || total_bytes == 0 || total_bytes >= kEnough) return wishes;
     for (MemoryWish* wish : {&wishes.cpu_offload, &wishes.sequential_cpu_offload})
         if (*wish != MemoryWish::kNever) *wish = MemoryWish::kOn;
     return wishes;
@@ -69,20 +67,31 @@ std::uint64_t attention_bytes(MemoryWish slicing) {
 
 void MemoryKeeper::plan(const SdxlModel& model, const MemoryNeeds& needs, const MemoryWishes& wishes) {
     needs_ = needs;
-    wishes_ = wishes_for(parts_.device, wishes);
+    wishes_ = wishes_for(parts_.device, own_memory(parts_).total_bytes, wishes);
     make(model, MemoryStep::kWhole);
 }
 
-bool MemoryKeeper::step_down(const SdxlModel& model) {
-    if (!plan_ || plan_->step == MemoryStep::kStreamAll) return false;
-    const MemoryPlan before = *plan_;
+namespace {
+
+std::uint64_t bytes_in(const MemoryReport& report, const std::string& stage) {
+    for (const StageMemory& one : report.stages)
+        if (one.stage == stage) return one.bytes;
+    return 0;
+}
+
+}  // namespace
+
+bool MemoryKeeper::step_down(const SdxlModel& model, const std::string& stage) {
+    const std::optional<MemoryPlan> before = plan_;
     try {
-        make(model, static_cast<MemoryStep>(static_cast<int>(before.step) + 1));
-    } catch (const Failure&) {
-        plan_ = before;
-        return false;
+        while (plan_ && plan_->step != MemoryStep::kStreamAll) {
+            make(model, static_cast<MemoryStep>(static_cast<int>(plan_->step) + 1));
+            if (bytes_in(plan_->report, stage) < bytes_in(before->report, stage)) return true;
+        }
+    } catch (const Failure&) {  // no plan is left
     }
-    return true;
+    plan_ = before;
+    return false;
 }
 
 // As if no other model were there; and then they make room for as much as that takes.
@@ -99,6 +108,10 @@ void MemoryKeeper::make(const SdxlModel& model, MemoryStep first) {
     const std::uint64_t rest = use.limit_bytes > peak ? use.limit_bytes - peak : 0;
     parts_.models.make_room(model, plan_->stays() ? planned_weights(model) : 0,
                             use.limit_bytes == 0 ? others : rest);
+    // What another plan had left in memory.
+    leave_text(model);
+    leave_unet(model);
+    leave_vae(*model.vae);
     if (plan_->report.estimated_peak_bytes >= report_.estimated_peak_bytes) report_ = plan_->report;
 }
 
@@ -111,6 +124,40 @@ void each_text(const SdxlModel& model, const Do& act) {
 }
 
 }  // namespace
+
+std::vector<std::string> MemoryKeeper::warnings() const {
+    std::vector<std::string> texts;
+    const MemoryStep step = plan_->step;
+    const auto asked = [&](MemoryStep of, MemoryWish wish) { return step == of && wish == MemoryWish::kOn; };
+    if (step != MemoryStep::kWhole && !asked(MemoryStep::kTiles, wishes_.vae_tiling) &&
+        !asked(MemoryStep::kOffload, wishes_.cpu_offload) &&
+        !asked(MemoryStep::kStreamAll, wishes_.sequential_cpu_offload))
+        texts.push_back("memory does not hold all of it at once: " + plan_in_words(step) +
+                        (plan_->against_wish ? ", although the request has that off" : ""));
+    if (wishes_.vae_slicing == MemoryWish::kNever)
+        texts.push_back("vae_slicing: pictures are decoded one by one all the same, which costs no time");
+    if (wishes_.attention_slicing == MemoryWish::kNever && parts_.device.type == "cpu")
+        texts.push_back("attention_slicing: attention works on a part of its scores at a time all the same");
+    return texts;
+}
+
+std::string plan_in_words(MemoryStep step) {
+    switch (step) {
+        case MemoryStep::kWhole:
+            return "nothing is left out";
+        case MemoryStep::kTiles:
+            return "the picture is decoded in tiles";
+        case MemoryStep::kOneByOne:
+            return "the pictures are made one by one, and decoded in tiles";
+        case MemoryStep::kOffload:
+            return "each network leaves memory after its stage";
+        case MemoryStep::kStream:
+            return "weights that exceed it are read from the model's file in each step";
+        case MemoryStep::kStreamAll:
+            return "all weights are read from the model's file in each step";
+    }
+    return "";
+}
 
 void MemoryKeeper::place(const SdxlModel& model) const {
     parts_.backend.limit_attention(attention_bytes(wishes_.attention_slicing));

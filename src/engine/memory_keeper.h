@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "engine/model_cache.h"
 #include "pipeline/memory_plan.h"
@@ -33,6 +35,9 @@ class MemoryPeak {
     std::uint64_t& most_;
 };
 
+// What is done in a plan of this step: "the picture is decoded in tiles".
+std::string plan_in_words(MemoryStep step);
+
 class MemoryKeeper {
   public:
     explicit MemoryKeeper(EngineParts& parts) : parts_(parts) {}
@@ -40,10 +45,13 @@ class MemoryKeeper {
     // For `model`, which is open and need not be in memory. Fails with kOutOfMemory, with numbers, where
     // nothing that the wishes allow fits.
     void plan(const SdxlModel& model, const MemoryNeeds& needs, const MemoryWishes& wishes);
-    // The next smaller plan, after memory ran out under this one. False if there is none.
-    bool step_down(const SdxlModel& model);
+    // The next plan that takes less in `stage` (of MemoryReport), after memory ran out there. False if there
+    // is none.
+    bool step_down(const SdxlModel& model, const std::string& stage);
 
     const MemoryPlan& current() const { return *plan_; }
+    // What the plan does that the request did not ask for, and what of its wishes means nothing here.
+    std::vector<std::string> warnings() const;
     // Before a unit of work: another generation may have left the model otherwise.
     void place(const SdxlModel& model) const;
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "core/error.h"
 #include "core/file_stamp.h"
 #include "pipeline/memory_plan.h"
 #include "weights/resolve_model.h"
@@ -29,7 +30,9 @@ void collect(const SdxlModel& model, std::set<const WeightPlacement*>& placement
 
 ModelCache::Suite ModelCache::suite_of(const std::string& name, const ModelParts& parts) const {
     std::optional<Suite> known;
-    {
+    if (name.empty()) {
+        known = last_used();
+    } else {
         const std::lock_guard lock(mutex_);
         for (const auto& [id, suite] : names_)
             if (id == name) known = suite;
@@ -53,12 +56,13 @@ bool ModelCache::has(const ModelFiles& files) const {
                        [&](const Entry& entry) { return entry.model->files == files; });
 }
 
-std::optional<ModelCache::Suite> ModelCache::last_used() const {
+ModelCache::Suite ModelCache::last_used() const {
     const std::lock_guard lock(mutex_);
-    if (entries_.empty()) return std::nullopt;
-    auto found = std::find_if(entries_.begin(), entries_.end(), [](const Entry& entry) {
-        return entry.model->kind != ModelKind::kRefiner;
-    });
+    if (entries_.empty())
+        fail(ErrorCode::kInvalidRequest,
+             "no model: the request names none (model_name) and none is loaded; name one or load one first");
+    auto found = std::find_if(entries_.begin(), entries_.end(),
+                              [](const Entry& entry) { return entry.model->kind != ModelKind::kRefiner; });
     if (found == entries_.end()) found = entries_.begin();
     for (const auto& [id, suite] : names_)
         if (id == found->info.id && suite.files == found->model->files) return suite;
@@ -218,9 +222,8 @@ std::vector<std::string> ModelCache::unload(const std::string& name) {
                 ++i;
                 continue;
             }
-            std::erase_if(names_, [&](const auto& known) {
-                return known.second.files == entries_[i].model->files;
-            });
+            std::erase_if(names_,
+                          [&](const auto& known) { return known.second.files == entries_[i].model->files; });
             ids.push_back(info.id);
             gone.push_back(std::move(entries_[i]));
             entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));

@@ -47,7 +47,8 @@ class ModelCache {
 
         bool operator==(const Suite&) const = default;
     };
-    // With these parts in place of its own.
+    // With these parts in place of its own. "" is the one that was used last, but for refiners where there is
+    // something else. Fails as resolve_model; with kInvalidRequest for "" where no model is there.
     Suite suite_of(const std::string& name, const ModelParts& parts) const;
 
     struct Found {
@@ -60,8 +61,6 @@ class ModelCache {
     // make_ready(). One of the same files that were changed since goes. Fails as open_sdxl_model does.
     Found get(const ModelFiles& files, WeightForm form);
     bool has(const ModelFiles& files) const;
-    // What was used last, but for refiners where there is something else; nothing if no model is there.
-    std::optional<Suite> last_used() const;
     // From now on `id` names this suite, whose model is there.
     void name(const std::string& id, const Suite& suite);
     // Makes the weights that are not in memory. Returns the seconds that it took, 0 if all were there. Fails
@@ -104,6 +103,7 @@ class ModelCache {
     };
 
     // Moves an entry to the front; null if there is none.
+    Suite last_used() const;
     Entry* find(const ModelFiles& files, WeightForm form, const std::string& stamp);
     void drop(std::size_t index);
     Entry take_out(std::size_t index);

@@ -36,6 +36,7 @@ std::vector<Pass> passes_of(const GenerationRequest& request) {
     if (!refiner.strength && refiner.switch_at >= 1) return passes;
     Pass second{request};
     second.request.model = refiner.model;
+    second.request.parts = {};
     std::erase_if(second.request.scheduler_options,
                   [](const SchedulerOption& option) { return describes_model(option.name); });
     if (refiner.strength) {

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <cstddef>
 
+#include "image/resize.h"
+#include "pipeline/latents.h"
+
 namespace sdxl {
 namespace {
 
@@ -29,6 +32,19 @@ Image latent_preview(const std::vector<float>& latents, int height, int width) {
         }
     }
     return image;
+}
+
+Image decoded_preview(const Context& ctx, const VaeModel& vae, const Latents& latents,
+                      const std::optional<TileSizes>& tiles) {
+    constexpr int kLargestSide = 512;
+    std::vector<float> values = vae.decode(ctx, latents, tiles);
+    for (float& value : values)
+        if (!std::isfinite(value)) value = 0;
+    const Image whole = to_image(values, latents.width * kPixelsPerLatent, latents.height * kPixelsPerLatent);
+    const double scale =
+        std::min(1.0, static_cast<double>(kLargestSide) / std::max(whole.width, whole.height));
+    return resize_image(whole, static_cast<int>(whole.width * scale), static_cast<int>(whole.height * scale),
+                        ResizeMode::kStretch);
 }
 
 }  // namespace sdxl

@@ -56,8 +56,8 @@ struct SdxlModel {
     std::string dtype() const { return int8 ? "int8" : std::string(dtype_name(compute)); }
 };
 
-// Opens a single-file checkpoint or a diffusers folder, and what stands in for its parts. Fails with kNotFound, kInvalidModel or kUnsupported
-// (an SDXL model of a kind that is not run).
+// Opens a single-file checkpoint or a diffusers folder, and what stands in for its parts. Fails with
+// kNotFound, kInvalidModel or kUnsupported (an SDXL model of a kind that is not run).
 std::shared_ptr<const SdxlModel> open_sdxl_model(const ModelFiles& files, Backend& backend, WeightForm form,
                                                  ModelShelf& shelf);
 

@@ -176,13 +176,6 @@ void set_models(const BodyFields& fields, GenerationRequest& request, Report& re
     set(request.parts.text_encoder, fields.text_encoder);
     set(request.parts.text_encoder_2, fields.text_encoder_2);
     set(request.parts.tokenizer, fields.tokenizer);
-    if (!fields.model) {
-        for (const auto* part : {&fields.unet, &fields.text_encoder, &fields.text_encoder_2, &fields.tokenizer})
-            if (*part)
-                report.error(ErrorCode::kInvalidRequest,
-                             "expected a model (model_name) that this is to be part of, found none",
-                             (*part)->pointer);
-    }
     set(request.vae, fields.vae);
     set(request.aesthetic_score, fields.aesthetic_score);
     set(request.negative_aesthetic_score, fields.negative_aesthetic_score);

@@ -17,12 +17,12 @@ namespace sdxl {
 struct ModelLoadRequest {
     std::string model;  // path, name under the models folder, or hub id
     Precision precision = Precision::kAuto;
-    std::string id;  // the host's name for it; "" takes the model's own
-    // What makes it a suite, "" for nothing. Parts and VAE belong to it under its id from then on; the refiner
-    // is ready beside it, and a generation uses it where it names it.
-    ModelParts parts;
-    std::string vae;
-    std::string refiner;
+    std::string id = {};  // the host's name for it; "" takes the model's own
+    // What makes it a suite, "" for nothing. Parts and VAE belong to it under its id from then on; the
+    // refiner is ready beside it, and a generation uses it where it names it.
+    ModelParts parts = {};
+    std::string vae = {};
+    std::string refiner = {};
     DeviceChoice device = {};
 };
 
@@ -43,12 +43,12 @@ struct ModelInfo {
     std::string path;
     std::string kind;  // "sdxl-base"
     bool loaded = false;
-    std::string dtype;             // of the loaded weights; "" if not loaded
+    std::string dtype;               // of the loaded weights; "" if not loaded
     std::uint64_t size_bytes = 0;    // of its weights in its files
     std::uint64_t memory_bytes = 0;  // of its weights in memory now; what models share counts for each
     // What stands in for its own parts: "unet", "vae", ... and the path; and the refiner of its suite.
     std::vector<std::pair<std::string, std::string>> parts;
-    double load_seconds = 0;       // 0 if it was loaded already
+    double load_seconds = 0;  // 0 if it was loaded already
     std::vector<std::string> warnings;
     std::string device = {};  // id, where it is loaded or would be
 };

@@ -71,11 +71,14 @@ bool read_unet(const FileTensors& tensors, const fs::path& path, Part& part, Ign
 }
 
 bool read_clip(const FileTensors& tensors, Part& part, IgnoredTensors& ignored) {
-    constexpr std::array<std::string_view, 8> kPrefixes{
-        "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model.",
-        "text_encoders.clip_l.transformer.",    "text_encoders.clip_g.transformer.",
-        "text_encoder_2.",                      "text_encoder.",
-        "clip_l.transformer.",                  "clip_g.transformer."};
+    constexpr std::array<std::string_view, 8> kPrefixes{"conditioner.embedders.0.transformer.",
+                                                        "conditioner.embedders.1.model.",
+                                                        "text_encoders.clip_l.transformer.",
+                                                        "text_encoders.clip_g.transformer.",
+                                                        "text_encoder_2.",
+                                                        "text_encoder.",
+                                                        "clip_l.transformer.",
+                                                        "clip_g.transformer."};
     const Named named = below(tensors, kPrefixes);
     const bool transformers = any_below(named, "text_model.");
     if (!transformers && !any_below(named, "transformer.resblocks.")) return false;
@@ -122,9 +125,10 @@ Part open_part(const fs::path& path, const std::string& component, std::vector<s
     Part part{WeightMap(component), std::move(config)};
     IgnoredTensors ignored;
     if (!(is_unet ? read_unet(tensors, path, part, ignored) : read_clip(tensors, part, ignored)))
-        fail(ErrorCode::kInvalidModel, "'" + path.string() + "' holds no " + component +
-                                           (is_unet ? " (no tensor down_blocks.* or input_blocks.*)"
-                                                    : " (no tensor text_model.* or transformer.resblocks.*)"));
+        fail(ErrorCode::kInvalidModel,
+             "'" + path.string() + "' holds no " + component +
+                 (is_unet ? " (no tensor down_blocks.* or input_blocks.*)"
+                          : " (no tensor text_model.* or transformer.resblocks.*)"));
     for (auto& warning : ignored.warnings()) warnings.push_back(std::move(warning));
     return part;
 }
@@ -142,9 +146,10 @@ void replace_tokenizers(Checkpoint& checkpoint, const fs::path& folder) {
         checkpoint.tokenizer_2_dir = checkpoint.tokenizer_dir;
     if (!checkpoint.tokenizer_dir) checkpoint.tokenizer_dir = checkpoint.tokenizer_2_dir;
     if (!checkpoint.tokenizer_dir)
-        fail(ErrorCode::kInvalidModel, "'" + folder.string() +
-                                           "' holds no tokenizer: expected vocab.json and merges.txt there, or "
-                                           "in folders tokenizer and tokenizer_2");
+        fail(ErrorCode::kInvalidModel,
+             "'" + folder.string() +
+                 "' holds no tokenizer: expected vocab.json and merges.txt there, or "
+                 "in folders tokenizer and tokenizer_2");
 }
 
 }  // namespace

@@ -55,9 +55,9 @@ struct TensorFiles {
     std::map<std::string, std::string> metadata;  // of a single file; empty for shards
 };
 
-// Opens a .safetensors file or one of PyTorch's (torch_file.h), or all shards that a *.index*.json names. Shards must lie beside their index.
-// Fails with kInvalidModel for a shard that is missing, a tensor that is not in its shard, or one that two
-// shards hold.
+// Opens a .safetensors file or one of PyTorch's (torch_file.h), or all shards that a *.index*.json names.
+// Shards must lie beside their index. Fails with kInvalidModel for a shard that is missing, a tensor that is
+// not in its shard, or one that two shards hold.
 TensorFiles open_tensor_files(const std::filesystem::path& path);
 
 }  // namespace sdxl

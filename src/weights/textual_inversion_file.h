@@ -1,11 +1,12 @@
 // Textual inversions (embeddings) for SDXL on disk: vectors for both text encoders that a word of the prompt
 // stands for. Gal et al., "An Image is Worth One Word", 2022.
 //
-// Read, as .safetensors or PyTorch's files (torch_file.h): "clip_l" and "clip_g" (kohya, OneTrainer, A1111, diffusers' advanced training),
-// "text_encoders_0" and "text_encoders_1" (pivotal tuning), and diffusers' files of one token, whose encoder
-// the width tells, or the folder with both of them ("learned_embeds.safetensors",
-// "learned_embeds_2.safetensors"). A file for one encoder alone is taken, as diffusers takes it: the other
-// one sees the word as it is, and a warning says so. Values: what is read is a value, shared by any threads.
+// Read, as .safetensors or PyTorch's files (torch_file.h): "clip_l" and "clip_g" (kohya, OneTrainer, A1111,
+// diffusers' advanced training), "text_encoders_0" and "text_encoders_1" (pivotal tuning), and diffusers'
+// files of one token, whose encoder the width tells, or the folder with both of them
+// ("learned_embeds.safetensors", "learned_embeds_2.safetensors"). A file for one encoder alone is taken, as
+// diffusers takes it: the other one sees the word as it is, and a warning says so. Values: what is read is a
+// value, shared by any threads.
 #pragma once
 
 #include <cstdint>

@@ -18,9 +18,9 @@ using nlohmann::json;
 class DevicesTest : public testing::Test {
   protected:
     void SetUp() override {
-        folder_ = fs::temp_directory_path() /
-                  ("sdxl_devices_" +
-                   std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()));
+        folder_ =
+            fs::temp_directory_path() /
+            ("sdxl_devices_" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()));
         fs::create_directories(folder_);
         cache_ = (folder_ / "devices.json").string();
     }

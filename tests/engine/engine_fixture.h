@@ -61,7 +61,7 @@ class EngineTest : public testing::Test {
         return run<GenerationResult>(request, std::move(context));
     }
     Result<ModelInfo> load(const std::string& model) {
-        return run<ModelInfo>(ModelLoadRequest{model, Precision::kAuto, "", "", ""});
+        return run<ModelInfo>(ModelLoadRequest{model});
     }
 
     std::vector<std::uint8_t> pixels(const GeneratedImage& image) const {

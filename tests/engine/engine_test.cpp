@@ -347,7 +347,7 @@ TEST(MakeEngine, RefusesWhatIsNotThere) {
     config.devices.device = "cuda:0";
     EXPECT_THROW(make_engine(config), Failure);
     config.devices.device = "cpu";
-    config.devices.backend = "torch";
+    config.devices.backend = "vulkan";
     EXPECT_THROW(make_engine(config), Failure);
     config.devices.backend = "reference";
     EXPECT_EQ(make_engine(config)->status().backend, "reference");

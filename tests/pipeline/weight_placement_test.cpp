@@ -69,11 +69,18 @@ TEST_F(WeightPlacementTest, ProgressIsOfAllBytes) {
 
 TEST_F(WeightPlacementTest, ModelsOfTheSameFilesShareTheirNetworks) {
     ModelShelf shelf;
-    const auto first = open_sdxl_model(SDXL_FIXTURES "/micro", *backend_, {DType::kF32}, shelf);
-    const auto second = open_sdxl_model(SDXL_FIXTURES "/micro", *backend_, {DType::kF32}, shelf);
+    const auto first = open_sdxl_model({SDXL_FIXTURES "/micro"}, *backend_, {DType::kF32}, shelf);
+    const auto second = open_sdxl_model({SDXL_FIXTURES "/micro"}, *backend_, {DType::kF32}, shelf);
     EXPECT_EQ(first->unet, second->unet);
     EXPECT_EQ(first->vae, second->vae);
     EXPECT_NE(first->unet, model().unet);
+    // And what they have in common.
+    const auto other = open_sdxl_model({SDXL_FIXTURES "/micro", SDXL_FIXTURES "/micro.safetensors"},
+                                       *backend_, {DType::kF32}, shelf);
+    EXPECT_NE(first->unet, other->unet);
+    EXPECT_EQ(first->text_encoder, other->text_encoder);
+    EXPECT_EQ(first->text_encoder_2, other->text_encoder_2);
+    EXPECT_EQ(first->vae, other->vae);
     EXPECT_EQ(resident_bytes(*first), 0U) << "opening makes nothing";
     make_weights(*first, {}, CancelToken(), nullptr);
     EXPECT_EQ(resident_bytes(*second), resident_bytes(model()));

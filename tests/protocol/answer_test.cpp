@@ -43,7 +43,7 @@ WorkerStatus some_status() {
     status.engine.devices.push_back({"cpu", "CPU: x", "cpu", "onednn", "avx2", 10, 4, 1, ""});
     status.engine.devices.push_back({"cuda:0", "GPU", "cuda", "torch", "9.0", 20, 19, 7.5, "broken"});
     status.engine.memory_total_bytes = 10;
-    status.engine.models.push_back({"m", "/models/m", "sdxl-base", true, "bfloat16", 99, 1.5, {}});
+    status.engine.models.push_back({"m", "/models/m", "sdxl-base", true, "bfloat16", 99, 98, {}, 1.5, {}});
     JobStatus running;
     running.id = "r1";
     running.what = "generate";

@@ -15,6 +15,10 @@ void tell(std::ostream& out, const std::optional<T>& value) {
     out << (value ? static_cast<int>(*value) : -1) << ' ';
 }
 
+std::string parts_of(const ModelParts& parts) {
+    return parts.unet + '|' + parts.text_encoder + '|' + parts.text_encoder_2 + '|' + parts.tokenizer;
+}
+
 // Everything of a message that a member may change.
 std::string told(const Message& message) {
     std::ostringstream out;
@@ -49,7 +53,12 @@ std::string told(const Message& message) {
             << ' ' << request->denoising_start << ' ' << request->denoising_end << ' '
             << request->aesthetic_score << ' ' << request->negative_aesthetic_score << ' '
             << request->pag_scale << ' ' << static_cast<int>(request->format) << ' ' << request->quality
-            << ' ' << static_cast<int>(request->memory.vae_tiling) << ' ' << request->size_of_image << ' ';
+            << ' ' << request->size_of_image << ' ';
+        const MemoryWishes& memory = request->memory;
+        for (const MemoryWish wish : {memory.cpu_offload, memory.sequential_cpu_offload,
+                                      memory.attention_slicing, memory.vae_slicing, memory.vae_tiling})
+            out << static_cast<int>(wish);
+        out << parts_of(request->parts);
         for (const auto& lora : request->loras)
             out << lora.file << lora.label << lora.unet_weight << lora.text_encoder_weight
                 << lora.text_encoder_2_weight << lora.block_weights.size() << ' ';
@@ -69,7 +78,7 @@ std::string told(const Message& message) {
                 << request->refiner->strength.value_or(-1);
     } else if (const auto* load = std::get_if<ModelLoadRequest>(&*message.command)) {
         out << load->model << ' ' << load->id << ' ' << load->refiner << ' ' << load->vae << ' '
-            << static_cast<int>(load->precision) << load->device.name;
+            << static_cast<int>(load->precision) << load->device.name << parts_of(load->parts);
     } else if (const auto* unload = std::get_if<ModelUnloadRequest>(&*message.command)) {
         out << unload->model;
     } else if (const auto* info = std::get_if<ModelInfoRequest>(&*message.command)) {

@@ -56,7 +56,7 @@ TEST(Normalise, ObjectsAndArraysKeepTheirPointers) {
 }
 
 TEST(Normalise, WhatIsWrongIsReportedAndLeftOut) {
-    const auto result = normalised({{"Width", 513}, {"height", 512}, {"prompt", "a\0b"}, {"dtype", "int8"}});
+    const auto result = normalised({{"Width", 513}, {"height", 512}, {"prompt", "a\0b"}, {"dtype", "int4"}});
     EXPECT_EQ(result.canonical.value.size(), 2U) << result.canonical.value;
     const Members members(result.canonical);
     EXPECT_TRUE(members.refused("width"));

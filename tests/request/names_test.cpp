@@ -108,14 +108,15 @@ TEST(Names, RoundTrips) {
     for (const auto v : {PredictionType::kEpsilon, PredictionType::kVPrediction, PredictionType::kSample})
         EXPECT_EQ(parse_prediction_type(prediction_type_name(v)), v);
     for (const auto v : {RngKind::kCpu, RngKind::kPhilox}) EXPECT_EQ(parse_rng(rng_name(v)), v);
-    for (const auto v : {Precision::kAuto, Precision::kF32, Precision::kBF16})
+    for (const auto v :
+         {Precision::kAuto, Precision::kF32, Precision::kBF16, Precision::kHalf, Precision::kInt8})
         EXPECT_EQ(parse_precision(precision_name(v)), v);
     EXPECT_EQ(parse_image_format("PNG"), ImageFormat::kPng);
 }
 
 TEST(Names, HalfPrecisionMeansTheBestSixteenBitType) {
-    EXPECT_EQ(parse_precision("fp16"), Precision::kBF16);
-    EXPECT_EQ(parse_precision("float16"), Precision::kBF16);
+    EXPECT_EQ(parse_precision("fp16"), Precision::kHalf);
+    EXPECT_EQ(parse_precision("float16"), Precision::kHalf);
     EXPECT_FALSE(parse_precision("int3"));
 }
 
