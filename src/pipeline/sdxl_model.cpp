@@ -147,8 +147,8 @@ std::shared_ptr<const SdxlModel> load_sdxl_model(const std::filesystem::path& pa
     model->variant = detect_variant(checkpoint, model->scheduler);
 
     // Configurations first: a model that does not fit together fails before its weights are read.
-    const UNetConfig unet = detect_unet_config(checkpoint.unet);
-    if (!checkpoint.configs.unet.empty()) check_against_json(unet, checkpoint.configs.unet);
+    UNetConfig unet = detect_unet_config(checkpoint.unet);
+    if (!checkpoint.configs.unet.empty()) unet = check_against_json(unet, checkpoint.configs.unet);
     load_text(*weights, load, *model);
     model->unet = std::make_unique<UNet2DConditionModel>(
         LoadContext{backend, compute, weights->slots(AdapterPart::kUnet)}, checkpoint.unet, unet);
