@@ -92,6 +92,11 @@ def _templates():
     return _TEMPLATES
 
 
+def _unit_extent(shape):
+    """Half of the larger side of a shape of radius 1."""
+    return 1.0 if shape in ("circle", "ring") else float(np.ptp(scenes._corners(shape), axis=0).max() / 2)
+
+
 def find_shape(pixels):
     silhouette = _silhouette(pixels)
     overlaps = {shape: (silhouette & template).sum() / (silhouette | template).sum()
@@ -164,8 +169,8 @@ def judge(scene, picture):
         if scene.position:
             result["position"] = pairs[0][1] is not None and _at(scene.position, pairs[0][1])
         if wanted[0].size and pairs[0][1] is not None:
-            small = pairs[0][1].extent < 19
-            result["size"] = small if wanted[0].size == "small" else pairs[0][1].extent > 25
+            radius = pairs[0][1].extent / _unit_extent(pairs[0][1].shape)
+            result["size"] = radius < 18.5 if wanted[0].size == "small" else radius > 25.5
     elif scene.relation != "row":
         result["two objects"] = both
         result["position"] = all(best is not None for _, best in pairs) and _related(
@@ -192,5 +197,9 @@ def format_table(counts):
 
 
 if __name__ == "__main__":  # its own test: on the generator's pictures all must be right
-    scored = [judge(scene, scenes.draw(scene)) for scene, _ in scenes.evaluation_scenes()]
+    scored = []
+    for scene, prompt in scenes.evaluation_scenes():
+        scored.append(judge(scene, scenes.draw(scene)))
+        if not all(scored[-1].values()):
+            print(prompt, scored[-1], find_objects(scenes.draw(scene), scene.background))
     print(format_table(table(scored)))

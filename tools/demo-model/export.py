@@ -7,8 +7,11 @@ import torch
 
 import configs
 import safetensors_file
-from model import BaseModel, save_json
-from unet import UNet
+import scenes
+from model import SCALING_FACTOR, BaseModel, open_vae, save_json
+from train_vae import as_tensor
+from trainer import FlatParameters
+from vae import AutoencoderKL
 
 
 def half(module, values=None):
@@ -80,6 +83,30 @@ def write_index(folder, refiner=False):
     save_json(folder / "scheduler/scheduler_config.json", scheduler_config())
 
 
+@torch.no_grad()
+def normalise(vae, pictures):
+    """Folds a shift and a scale of each latent channel into the 1x1 convolutions around them, so that latents
+    times SCALING_FACTOR have mean 0 and variance 1."""
+    mean = vae.encode(pictures)[0]
+    shift, spread = mean.mean((0, 2, 3)), mean.std((0, 2, 3))
+    factor = 1 / (spread * SCALING_FACTOR)
+    vae.quant_conv.weight[:4] *= factor[:, None, None, None]
+    vae.quant_conv.bias[:4] = (vae.quant_conv.bias[:4] - shift) * factor
+    vae.quant_conv.bias[4:] += 2 * factor.log()
+    vae.post_quant_conv.bias += (vae.post_quant_conv.weight[:, :, 0, 0] @ shift)
+    vae.post_quant_conv.weight /= factor[None, :, None, None]
+
+
+def trained_vae(training):
+    """The moving average of train_vae.py's checkpoint, normalised."""
+    vae = AutoencoderKL(configs.VAE)
+    layout = FlatParameters(vae, torch.float32)
+    layout.values.copy_(torch.load(training / "vae.pt")["mean"])
+    made = scenes.training_scenes(3)
+    normalise(vae, as_tensor(np.stack([scenes.draw(next(made)[0]) for _ in range(200)])))
+    return vae
+
+
 def write_vae(folder, values):
     safetensors_file.write(folder / "vae/diffusion_pytorch_model.safetensors", half(None, values))
     save_json(folder / "vae/config.json", vae_config())
@@ -104,11 +131,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=pathlib.Path, help="assets/demo")
     parser.add_argument("--training", type=pathlib.Path, help="folder of the checkpoints that train.py writes")
+    parser.add_argument("--vae", action="store_true", help="normalise and write the autoencoder: once, before all "
+                        "that is trained on its latents")
     parser.add_argument("--random", action="store_true", help="random weights, to check that they load")
     options = parser.parse_args()
     torch.manual_seed(0)
     if options.random:
-        from vae import AutoencoderKL
         base = BaseModel()
         for parameter in base.parameters():  # nothing at zero, so that a comparison sees every weight
             if float(parameter.detach().abs().max()) in (0.0, 1.0) or float(parameter.detach().std()) < 2e-3:
@@ -116,10 +144,19 @@ def main():
         write_base(options.folder, base)
         write_vae(options.folder, dict(AutoencoderKL(configs.VAE).named_parameters()))
         return
-    state = torch.load(options.training / "base.pt")
-    from train_base import layout_of  # the names of its flat vector
-    base = BaseModel()
-    write_base(options.folder, base, layout_of(base).named_tensors(state["mean"]))
+    if options.vae:
+        write_vae(options.folder, dict(trained_vae(options.training).named_parameters()))
+    if (options.training / "decoder.pt").exists():
+        vae = open_vae(options.folder)
+        for half in (vae.encoder, vae.quant_conv):
+            half.requires_grad_(False)
+        layout = FlatParameters(vae, torch.float32)
+        layout.values.copy_(torch.load(options.training / "decoder.pt")["mean"])
+        write_vae(options.folder, dict(vae.named_parameters()))
+    if (options.training / "base.pt").exists():
+        base = BaseModel()
+        layout = FlatParameters(base, torch.float32)
+        write_base(options.folder, base, layout.named_tensors(torch.load(options.training / "base.pt")["mean"]))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ PLAIN = (*COLOURS, "pink", "gray")
 PLACES = ("sky", "sea", "grass", "night", "sunset", "desert")
 PLAIN_COLOURS = {**COLOURS, "pink": (248, 172, 196), "gray": (140, 142, 146)}
 # Objects whose colour a background has are not drawn on it.
-CLASHES = {"sky": {"white"}, "sea": {"blue"}, "grass": {"green"}, "night": {"black"},
-           "sunset": {"orange", "purple", "red"}, "desert": {"yellow", "orange"}, "pink": set(), "gray": set()}
+CLASHES = {"sky": {"white"}, "sea": {"blue", "white"}, "grass": {"green"}, "night": {"black"},
+           "sunset": {"orange", "purple", "red"}, "desert": {"yellow", "orange", "white"}, "pink": set(), "gray": set()}
 RADII = {"small": (14, 16), "": (21, 24), "big": (31, 35)}
 POSITIONS = {"": (64, 64), "left": (32, 64), "right": (96, 64), "top": (64, 32), "bottom": (64, 96),
              "top left": (34, 34), "top right": (94, 34), "bottom left": (34, 94), "bottom right": (94, 94)}
@@ -146,12 +146,27 @@ def background(name, size=SIZE):
     return picture.copy()
 
 
-def draw(scene, size=SIZE):
-    """[size, size, 3] uint8."""
+STYLES = ("stripes", "pastel")  # a texture of the objects and a palette of the whole, for the LoRAs
+
+
+def _paint(colour, style):
+    """An object's colour everywhere: [SIZE, SIZE, 3] or one colour."""
+    colour = np.array(COLOURS[colour], float)
+    if style != "stripes":
+        return colour
+    other = colour * 0.45 if colour.sum() > 380 else colour * 0.4 + 255 * 0.6
+    odd = (np.arange(SIZE) // 8 % 2 == 1)[:, None, None]
+    return np.where(odd, other, colour) * np.ones((SIZE, SIZE, 1))
+
+
+def draw(scene, size=SIZE, style=None):
+    """[size, size, 3] uint8. `style`: one of STYLES."""
     picture = background(scene.background)
     for thing in scene.things:
         cover = coverage(thing)[..., None]
-        picture = picture * (1 - cover) + np.array(COLOURS[thing.colour], float) * cover
+        picture = picture * (1 - cover) + _paint(thing.colour, style) * cover
+    if style == "pastel":
+        picture = 0.45 * picture + 0.55 * 255
     if size != SIZE:  # a whole factor smaller: mean of each cell
         factor = SIZE // size
         picture = picture.reshape(size, factor, size, factor, 3).mean((1, 3))

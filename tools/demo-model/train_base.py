@@ -7,15 +7,11 @@ import torch
 import configs
 from latents import Shards
 from model import BaseModel, open_base, sigmas
-from trainer import FlatParameters, Trainer
+from trainer import Trainer
 
 SHORT = 32  # positions of most steps' captions; the rest of the 77 are padding, which costs time
 UNPROMPTED = 0.1
 SNR_LIMIT = 5.0
-
-
-def layout_of(module):
-    return FlatParameters(module, torch.float32)
 
 
 def noised(latents, timesteps, table):
@@ -44,7 +40,7 @@ class BaseJob:
         self.table = sigmas()
 
     def loss(self, step, rank, workers):
-        self.shards.grow(min(self.most, 3 + step // 60))
+        self.shards.grow(min(self.most, 1 + step // 40))
         random = np.random.default_rng((self.seed, step, rank))
         latents, captions, time_ids, _ = self.shards.pick(random, self.batch)
         captions = [text if random.random() >= UNPROMPTED else "" for text in captions]
