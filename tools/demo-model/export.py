@@ -9,8 +9,13 @@ import configs
 import safetensors_file
 import scenes
 from model import SCALING_FACTOR, BaseModel, open_vae, save_json
+from tiny import TinyDecoder
+from train_controlnet import Controlled
+from train_refiner import RefinerModel
+from train_upscaler import RRDBNet
 from train_vae import as_tensor
 from trainer import FlatParameters
+from unet import ControlNet, UNet
 from vae import AutoencoderKL
 
 
@@ -127,6 +132,60 @@ def write_base(folder, base, values=None):
     write_index(folder)
 
 
+def controlnet_config():
+    config = unet_config(configs.CONTROLNET)
+    for key in ("up_block_types", "out_channels", "sample_size", "cross_attention_dim"):
+        del config[key]
+    return {**config, "_class_name": "ControlNetModel", "conditioning_channels": 3,
+            "conditioning_embedding_out_channels": configs.CONTROLNET["hint"],
+            "controlnet_conditioning_channel_order": "rgb"}
+
+
+def write_controlnet(folder, values):
+    safetensors_file.write(folder / "controlnet-edges/diffusion_pytorch_model.safetensors", half(None, values))
+    save_json(folder / "controlnet-edges/config.json", controlnet_config())
+
+
+def write_refiner(folder, values):
+    """A folder of its own; what it shares with the base model are links."""
+    folder = folder / "refiner"
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("text_encoder_2", "tokenizer_2", "vae"):
+        if not (folder / part).exists():
+            (folder / part).symlink_to(f"../{part}")
+    safetensors_file.write(folder / "unet/diffusion_pytorch_model.safetensors", half(None, values))
+    save_json(folder / "unet/config.json", unet_config(configs.REFINER))
+    write_index(folder, refiner=True)
+
+
+def write_tiny(folder, values):
+    """As diffusers writes an AutoencoderTiny."""
+    safetensors_file.write(folder / "vae-tiny/diffusion_pytorch_model.safetensors", half(None, values))
+    save_json(folder / "vae-tiny/config.json", {"_class_name": "AutoencoderTiny", "in_channels": 3, "out_channels": 3,
+                                                "latent_channels": 4, "act_fn": "relu", "scaling_factor": 1.0})
+
+
+def averaged(module, path):
+    """The moving average in a checkpoint, under the names of the module's trained parameters."""
+    layout = FlatParameters(module, torch.float32)
+    return layout.named_tensors(torch.load(path)["mean"])
+
+
+def write_extras(folder, training):
+    """Whatever of these has been trained."""
+    controlnet, refiner, tiny, upscaler = (training / f"{name}.pt"
+                                           for name in ("controlnet", "refiner", "tiny", "upscaler"))
+    if controlnet.exists():
+        write_controlnet(folder, of("control", averaged(Controlled(open_base(folder)), controlnet)))
+    if refiner.exists():
+        base = open_base(folder)
+        write_refiner(folder, of("unet", averaged(RefinerModel(base), refiner)))
+    if tiny.exists():
+        write_tiny(folder, averaged(TinyDecoder(), tiny))
+    if upscaler.exists():
+        safetensors_file.write(folder / "upscaler-2x.safetensors", half(None, averaged(RRDBNet(), upscaler)))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=pathlib.Path, help="assets/demo")
@@ -143,20 +202,23 @@ def main():
                 parameter.data += 0.05 * torch.randn_like(parameter)
         write_base(options.folder, base)
         write_vae(options.folder, dict(AutoencoderKL(configs.VAE).named_parameters()))
+        write_controlnet(options.folder, dict(ControlNet(configs.CONTROLNET).named_parameters()))
+        write_refiner(options.folder, dict(UNet(configs.REFINER).named_parameters()))
+        write_tiny(options.folder, dict(TinyDecoder().named_parameters()))
         return
     if options.vae:
         write_vae(options.folder, dict(trained_vae(options.training).named_parameters()))
     if (options.training / "decoder.pt").exists():
         vae = open_vae(options.folder)
-        for half in (vae.encoder, vae.quant_conv):
-            half.requires_grad_(False)
+        for frozen in (vae.encoder, vae.quant_conv):
+            frozen.requires_grad_(False)
         layout = FlatParameters(vae, torch.float32)
         layout.values.copy_(torch.load(options.training / "decoder.pt")["mean"])
         write_vae(options.folder, dict(vae.named_parameters()))
     if (options.training / "base.pt").exists():
         base = BaseModel()
-        layout = FlatParameters(base, torch.float32)
-        write_base(options.folder, base, layout.named_tensors(torch.load(options.training / "base.pt")["mean"]))
+        write_base(options.folder, base, averaged(base, options.training / "base.pt"))
+    write_extras(options.folder, options.training)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import scenes
 from model import SCALING_FACTOR, open_vae
 from train_vae import as_tensor
 
-SHARD = 2048
+SHARD = 512
 LOW_RESOLUTION, CROPPED = 0.04, 0.06  # shares that teach the size conditioning
 
 
@@ -87,7 +87,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=pathlib.Path, required=True, help="folder with the exported vae")
     parser.add_argument("--folder", type=pathlib.Path, required=True)
-    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--count", type=int, default=40)
     options = parser.parse_args()
     torch.set_num_threads(1)
     vae = open_vae(options.model).bfloat16().to(memory_format=torch.channels_last)

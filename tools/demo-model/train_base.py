@@ -32,7 +32,7 @@ def draw_timesteps(random, count, low=0, high=1000):
 class BaseJob:
     name = "base"
 
-    def __init__(self, folder, base=None, seed=2, batch=32, shards=24):
+    def __init__(self, folder, base=None, seed=2, batch=16, shards=40):
         self.seed, self.batch, self.most = seed, batch, shards
         torch.manual_seed(seed)
         self.module = base or BaseModel()
@@ -40,7 +40,7 @@ class BaseJob:
         self.table = sigmas()
 
     def loss(self, step, rank, workers):
-        self.shards.grow(min(self.most, 1 + step // 40))
+        self.shards.grow(min(self.most, 1 + step // 15))
         random = np.random.default_rng((self.seed, step, rank))
         latents, captions, time_ids, _ = self.shards.pick(random, self.batch)
         captions = [text if random.random() >= UNPROMPTED else "" for text in captions]

@@ -34,7 +34,7 @@ class Controlled(nn.Module):
 class ControlNetJob:
     name = "controlnet"
 
-    def __init__(self, folder, model, seed=11, batch=32, shards=12):
+    def __init__(self, folder, model, seed=11, batch=32, shards=40):
         self.seed, self.batch = seed, batch
         torch.manual_seed(seed)
         self.module = Controlled(open_base(model))

@@ -33,7 +33,7 @@ def score_ids(time_ids):
 class RefinerJob:
     name = "refiner"
 
-    def __init__(self, folder, model, seed=12, batch=32, shards=12):
+    def __init__(self, folder, model, seed=12, batch=32, shards=40):
         self.seed, self.batch = seed, batch
         torch.manual_seed(seed)
         self.module = RefinerModel(open_base(model))

@@ -162,10 +162,12 @@ class Block(nn.Module):
 
 
 class MidBlock(nn.Module):
+    """Without attention it is a lone resnet, as in diffusers' small ControlNets."""
+
     def __init__(self, channels, config, depth):
         super().__init__()
         self.resnets = nn.ModuleList(ResnetBlock(channels, channels, config["time"], config["groups"])
-                                     for _ in range(2))
+                                     for _ in range(2 if depth else 1))
         if depth:
             self.attentions = nn.ModuleList([Transformer2D(channels, depth, config["context"],
                                                            config["groups"])])
@@ -173,8 +175,8 @@ class MidBlock(nn.Module):
     def forward(self, x, time, context):
         x = self.resnets[0](x, time)
         if hasattr(self, "attentions"):
-            x = self.attentions[0](x, context)
-        return self.resnets[1](x, time)
+            x = self.resnets[1](self.attentions[0](x, context), time)
+        return x
 
 
 class UNetEncoder(nn.Module):
