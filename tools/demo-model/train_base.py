@@ -40,7 +40,7 @@ class BaseJob:
         self.table = sigmas()
 
     def loss(self, step, rank, workers):
-        self.shards.grow(min(self.most, 1 + step // 15))
+        self.shards.grow(min(self.most, 2 + step // 40))
         random = np.random.default_rng((self.seed, step, rank))
         latents, captions, time_ids, _ = self.shards.pick(random, self.batch)
         captions = [text if random.random() >= UNPROMPTED else "" for text in captions]
