@@ -49,6 +49,17 @@ void ConfigCheck::expect_unset(std::initializer_list<const char*> keys) const {
     }
 }
 
+int ConfigCheck::groups(const char* key, const std::vector<std::int64_t>& channels, int otherwise) const {
+    const nlohmann::json& found = at(key);
+    if (found.is_null()) return otherwise;
+    const auto divides = [&found](std::int64_t count) { return count % found.get<std::int64_t>() == 0; };
+    constexpr std::int64_t kMostGroups = 1 << 16;
+    if (!found.is_number_integer() || found < 1 || found > kMostGroups ||
+        !std::all_of(channels.begin(), channels.end(), divides))
+        mismatch(key, "a number that divides the channels of every block", found.dump());
+    return found.get<int>();
+}
+
 void ConfigCheck::mismatch(const std::string& key, const std::string& expected,
                            const std::string& found) const {
     fail(ErrorCode::kInvalidModel,

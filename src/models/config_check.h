@@ -4,6 +4,7 @@
 // key, expected and found value.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ class ConfigCheck {
     void expect_one_of(const char* key, const std::vector<nlohmann::json>& values) const;
     // The key must be absent, null or false: an option that we do not implement.
     void expect_unset(std::initializer_list<const char*> keys) const;
+    // How many groups a norm has: the key's value, which must divide each of `channels`; `otherwise` if
+    // unset.
+    int groups(const char* key, const std::vector<std::int64_t>& channels, int otherwise) const;
     // The value, or null.
     const nlohmann::json& at(const char* key) const;
     [[noreturn]] void mismatch(const std::string& key, const std::string& expected,

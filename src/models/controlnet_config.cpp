@@ -53,19 +53,20 @@ ControlNetConfig detect_controlnet_config(const WeightMap& weights) {
     return config;
 }
 
-void check_against_json(const ControlNetConfig& config, std::string_view json) {
-    check_against_json(config.encoder, json, "controlnet");
+ControlNetConfig check_against_json(ControlNetConfig config, std::string_view json) {
+    config.encoder = check_against_json(config.encoder, json, "controlnet");
     const ConfigCheck check("controlnet", json);
     check.expect("conditioning_channels", config.hint_channels);
     check.expect("conditioning_embedding_out_channels", config.hint_block_channels);
     check.expect("controlnet_conditioning_channel_order", "rgb");
     check.expect_unset({"global_pool_conditions"});
-    if (!config.is_union()) return;
+    if (!config.is_union()) return config;
     check.expect("num_control_type", config.control_types);
     check.expect("num_trans_channel", config.transformer_channels);
     check.expect("num_proj_channel", config.transformer_channels);
     check.expect("num_trans_head", config.transformer_heads);
     check.expect("num_trans_layer", config.transformer_layers);
+    return config;
 }
 
 }  // namespace sdxl

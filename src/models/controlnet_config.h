@@ -27,7 +27,8 @@ struct ControlNetConfig {
 // multiple of 8 as large as its latents.
 ControlNetConfig detect_controlnet_config(const WeightMap& weights);
 
-// Fails with kInvalidModel, saying which option differs or is not supported.
-void check_against_json(const ControlNetConfig& config, std::string_view json);
+// With what tensors do not show (norm_num_groups). Fails with kInvalidModel, saying which option differs or
+// is not supported.
+ControlNetConfig check_against_json(ControlNetConfig config, std::string_view json);
 
 }  // namespace sdxl

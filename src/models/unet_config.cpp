@@ -138,7 +138,7 @@ UNetConfig detect_unet_config(const WeightMap& weights) {
     return config;
 }
 
-void check_against_json(const UNetConfig& config, std::string_view json, const std::string& component) {
+UNetConfig check_against_json(UNetConfig config, std::string_view json, const std::string& component) {
     const ConfigCheck check(component, json);
     check.expect("in_channels", config.in_channels);
     check.expect("out_channels", config.out_channels);
@@ -152,7 +152,7 @@ void check_against_json(const UNetConfig& config, std::string_view json, const s
     else
         check.expect_unset({"time_cond_proj_dim"});
     check.expect("use_linear_projection", config.use_linear_projection);
-    check.expect("norm_num_groups", config.norm_groups);
+    config.norm_groups = check.groups("norm_num_groups", config.block_out_channels, config.norm_groups);
     check.expect("norm_eps", config.norm_eps);
     check_blocks(check, config);
     check.expect("act_fn", "silu");
@@ -172,6 +172,7 @@ void check_against_json(const UNetConfig& config, std::string_view json, const s
                         "num_class_embeds", "resnet_skip_time_act", "time_embedding_act_fn",
                         "timestep_post_act", "class_embeddings_concat", "mid_block_only_cross_attention",
                         "cross_attention_norm", "reverse_transformer_layers_per_block"});
+    return config;
 }
 
 }  // namespace sdxl

@@ -41,8 +41,9 @@ UNetConfig detect_unet_config(const WeightMap& weights);
 // may be without attention (mid_depth 0).
 UNetConfig detect_encoder_config(const WeightMap& weights);
 
-// Fails with kInvalidModel, saying which option differs or is not supported. `component` is for messages.
-void check_against_json(const UNetConfig& config, std::string_view json,
-                        const std::string& component = "unet");
+// With what tensors do not show (norm_num_groups). Fails with kInvalidModel, saying which option differs or
+// is not supported. `component` is for messages.
+UNetConfig check_against_json(UNetConfig config, std::string_view json,
+                              const std::string& component = "unet");
 
 }  // namespace sdxl

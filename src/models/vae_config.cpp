@@ -32,7 +32,7 @@ VaeConfig detect_vae_config(const WeightMap& weights) {
     return config;
 }
 
-void check_against_json(const VaeConfig& config, std::string_view json) {
+VaeConfig check_against_json(VaeConfig config, std::string_view json) {
     const ConfigCheck check("vae", json);
     const std::size_t blocks = config.block_out_channels.size();
     check.expect("in_channels", config.image_channels);
@@ -42,13 +42,14 @@ void check_against_json(const VaeConfig& config, std::string_view json) {
     check.expect("layers_per_block", config.layers_per_block);
     check.expect("down_block_types", std::vector<std::string>(blocks, "DownEncoderBlock2D"));
     check.expect("up_block_types", std::vector<std::string>(blocks, "UpDecoderBlock2D"));
-    check.expect("norm_num_groups", config.norm_groups);
+    config.norm_groups = check.groups("norm_num_groups", config.block_out_channels, config.norm_groups);
     check.expect("scaling_factor", config.scaling_factor);
     check.expect("act_fn", "silu");
     check.expect("use_quant_conv", true);
     check.expect("use_post_quant_conv", true);
     check.expect("mid_block_add_attention", true);
     check.expect_unset({"latents_mean", "latents_std", "shift_factor"});
+    return config;
 }
 
 }  // namespace sdxl

@@ -23,7 +23,8 @@ struct VaeConfig {
 // Fails with kInvalidModel if the tensors are no autoencoder of SDXL.
 VaeConfig detect_vae_config(const WeightMap& weights);
 
-// Fails with kInvalidModel, saying which option differs or is not supported.
-void check_against_json(const VaeConfig& config, std::string_view json);
+// With what tensors do not show (norm_num_groups). Fails with kInvalidModel, saying which option differs or
+// is not supported.
+VaeConfig check_against_json(VaeConfig config, std::string_view json);
 
 }  // namespace sdxl

@@ -22,8 +22,8 @@ Network make_network(const LoadContext& load, const ControlCheckpoint& file) {
         if (!file.config.empty()) check_against_json(config, file.config);
         return Network(std::in_place_type<T2IAdapter>, load, file.weights, config);
     }
-    const ControlNetConfig config = detect_controlnet_config(file.weights);
-    if (!file.config.empty()) check_against_json(config, file.config);
+    ControlNetConfig config = detect_controlnet_config(file.weights);
+    if (!file.config.empty()) config = check_against_json(config, file.config);
     return Network(std::in_place_type<ControlNetModel>, load, file.weights, config);
 }
 

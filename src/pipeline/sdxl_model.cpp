@@ -198,8 +198,8 @@ std::shared_ptr<const SdxlModel> open_sdxl_model(const ModelFiles& files, Backen
         model->weight_bytes += map->total_bytes();
 
     const ComponentConfigs& json = checkpoint.configs;
-    const UNetConfig unet = detect_unet_config(checkpoint.unet);
-    if (!json.unet.empty()) check_against_json(unet, json.unet);
+    UNetConfig unet = detect_unet_config(checkpoint.unet);
+    if (!json.unet.empty()) unet = check_against_json(unet, json.unet);
     // Its authors' setting for the model that takes the guidance scale as an input.
     constexpr double kEmbeddedGuidance = 8;
     if (unet.guidance_dim > 0) model->variant.guidance_scale = kEmbeddedGuidance;

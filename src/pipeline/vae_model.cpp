@@ -12,9 +12,8 @@ namespace sdxl {
 namespace {
 
 VaeConfig config_of(const WeightMap& weights, const std::string& json) {
-    VaeConfig config = detect_vae_config(weights);
-    if (!json.empty()) check_against_json(config, json);
-    return config;
+    const VaeConfig config = detect_vae_config(weights);
+    return json.empty() ? config : check_against_json(config, json);
 }
 
 VaeNetwork make_network(const LoadContext& load, const WeightMap& weights, const std::string& config,

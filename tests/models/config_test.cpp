@@ -125,6 +125,22 @@ TEST(UNetConfig, NamesTheOptionThatDiffersOrIsNotSupported) {
     }
 }
 
+TEST(NormGroups, AreTakenFromJsonWhereTheyDivideTheChannels) {
+    EXPECT_EQ(check_against_json(VaeConfig{}, R"({"norm_num_groups": 8})").norm_groups, 8);
+    EXPECT_EQ(check_against_json(UNetConfig{}, R"({"norm_num_groups": 64})").norm_groups, 64);
+    EXPECT_EQ(check_against_json(UNetConfig{}, "{}").norm_groups, 32);
+    for (const char* json : {R"({"norm_num_groups": 48})", R"({"norm_num_groups": 0})",
+                             R"({"norm_num_groups": -8})", R"({"norm_num_groups": 8.5})",
+                             R"({"norm_num_groups": "8"})", R"({"norm_num_groups": 4294967304})"}) {
+        EXPECT_NE(refusal([&] { check_against_json(VaeConfig{}, json); }).find("norm_num_groups"),
+                  std::string::npos)
+            << json;
+        EXPECT_NE(refusal([&] { check_against_json(UNetConfig{}, json); }).find("norm_num_groups"),
+                  std::string::npos)
+            << json;
+    }
+}
+
 TEST(VaeConfig, ChecksTheScalingFactor) {
     EXPECT_NO_THROW(check_against_json(VaeConfig{}, R"({"scaling_factor": 0.13025})"));
     EXPECT_NE(refusal([] {

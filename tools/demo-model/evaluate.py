@@ -1,0 +1,99 @@
+"""Draws the evaluation prompts and reads the pictures with the detector: how often is what was asked there?
+
+By default the worker draws them (`--worker`), in one process, over its own protocol; `--torch` draws the same with
+this folder's networks, `--truth` judges the generator's own pictures, which must all be right.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+import scenes
+from detect import format_table, judge, table
+
+
+def by_worker(worker, model, prompts, options):
+    """Pictures in the order of the prompts: one request a line, one answer a line."""
+    from PIL import Image
+    with tempfile.TemporaryDirectory() as folder:
+        lines = [json.dumps({"message_type": "inference_request", "request_id": str(i), "data": {
+            "prompt": prompt, "model_name": str(pathlib.Path(model).resolve()), "width": scenes.SIZE,
+            "height": scenes.SIZE, "steps": options.steps, "guidance_scale": options.guidance,
+            "seed": options.seed + i, "scheduler": options.scheduler,
+            "output": {"format": "png", "save_path": f"{folder}/{i}.png"}}}) for i, prompt in enumerate(prompts)]
+        done = subprocess.run([worker, "--log-level", "ERROR", "--output-dir", folder], text=True, check=True,
+                              input="".join(line + "\n" for line in lines), stdout=subprocess.PIPE)
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        paths = {}
+        for answer in answers:
+            if not answer["success"]:
+                sys.exit(f"evaluate: the worker refused: {answer['error']}")
+            paths[answer["request_id"]] = answer["data"]["generated_images"][0]["image_path"]
+        return [np.array(Image.open(paths[str(i)]).convert("RGB")) for i in range(len(prompts))]
+
+
+def by_torch(base, vae, prompts, options, batch=20):
+    import torch
+    from sample import decode, first_noise, sample
+    pictures = []
+    for begin in range(0, len(prompts), batch):
+        part = prompts[begin:begin + batch]
+        noise = first_noise(range(options.seed + begin, options.seed + begin + len(part)))
+        noise = noise.contiguous(memory_format=torch.channels_last)
+        pictures += list(decode(vae, sample(base, part, noise, options.steps, options.guidance)))
+    return pictures
+
+
+def contact_sheet(pictures, columns=10):
+    rows = [np.concatenate(pictures[i:i + columns], axis=1) for i in range(0, len(pictures), columns)]
+    return np.concatenate([row for row in rows if row.shape[1] == rows[0].shape[1]])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="assets/demo")
+    parser.add_argument("--worker", default="build/release/sdxl-worker")
+    parser.add_argument("--torch", action="store_true")
+    parser.add_argument("--truth", action="store_true")
+    parser.add_argument("--training", type=pathlib.Path, help="with --torch: this folder's base.pt in place of the model's")
+    parser.add_argument("--count", type=int, default=200, help="of the 200 prompts, the first ones")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=5.0)
+    parser.add_argument("--scheduler", default="EulerDiscreteScheduler")
+    parser.add_argument("--seed", type=int, default=1000, help="of the first picture; each has the next one")
+    parser.add_argument("--sheet", type=pathlib.Path, help="a picture of all pictures")
+    options = parser.parse_args()
+    asked = scenes.evaluation_scenes()[:options.count]
+    prompts = [prompt for _, prompt in asked]
+    start = time.time()
+    if options.truth:
+        pictures = [scenes.draw(scene) for scene, _ in asked]
+    elif options.torch:
+        import torch
+        from model import BaseModel, open_base, open_vae
+        torch.set_num_threads(1)
+        if options.training:
+            from trainer import FlatParameters
+            state = torch.load(options.training / "base.pt")
+            base = BaseModel()
+            FlatParameters(base, torch.float32).values.copy_(state["mean"])
+            print(f"step {state['step']}, {state['seconds']:.0f} s of training")
+        else:
+            base = open_base(options.model)
+        pictures = by_torch(base.bfloat16(), open_vae(options.model).bfloat16(), prompts, options)
+    else:
+        pictures = by_worker(options.worker, options.model, prompts, options)
+    print(format_table(table([judge(scene, picture) for (scene, _), picture in zip(asked, pictures)])))
+    print(f"{len(pictures)} pictures in {time.time() - start:.0f} s", file=sys.stderr)
+    if options.sheet:
+        from PIL import Image
+        Image.fromarray(contact_sheet(pictures)).save(options.sheet)
+
+
+if __name__ == "__main__":
+    main()
