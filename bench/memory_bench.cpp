@@ -22,7 +22,7 @@ using Json = nlohmann::json;
 
 struct Combination {
     std::string precision;
-    std::string placement;  // "stays", "tiles" (and the VAE works in tiles), "leaves", "streams"
+    std::string placement;
     int size = 0;
 };
 
@@ -134,7 +134,7 @@ void run_memory_bench(const MemoryBenchOptions& options) {
     for (const auto& precision : options.precisions)
         for (const int size : options.sizes) {
             double staying = 0;
-            for (const char* placement : {"stays", "tiles", "leaves", "streams"}) {
+            for (const std::string& placement : options.weights) {
                 const Combination combination{precision, placement, size};
                 Json figures = in_a_child(combination, options);
                 if (staying == 0 && figures.contains("step_seconds"))
