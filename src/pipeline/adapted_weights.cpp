@@ -61,6 +61,7 @@ void AdaptedWeights::apply(const std::vector<AdapterUse>& uses, std::uint64_t bu
     const std::vector<AdapterUse> ordered = in_order(uses);
     const std::string wanted = signature(ordered);
     std::vector<MatchedUse> matched;
+    matched.reserve(ordered.size());
     for (const AdapterUse& use : ordered) matched.push_back({use, match_of(use.adapter)});
     AdaptedPart::Counts counts;
     std::uint64_t left = budget;
