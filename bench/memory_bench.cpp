@@ -22,7 +22,7 @@ using Json = nlohmann::json;
 
 struct Combination {
     std::string precision;
-    std::string placement;  // "stays", "leaves", "streams"
+    std::string placement;
     int size = 0;
 };
 
@@ -35,6 +35,7 @@ GenerationRequest request_for(const Combination& combination, const MemoryBenchO
     request.steps = options.steps;
     request.guidance_scale = 7;
     request.precision = parse_precision(combination.precision).value_or(Precision::kAuto);
+    if (combination.placement == "tiles") request.memory.vae_tiling = MemoryWish::kOn;
     if (combination.placement == "leaves") request.memory.cpu_offload = MemoryWish::kOn;
     if (combination.placement == "streams") request.memory.sequential_cpu_offload = MemoryWish::kOn;
     request.keep_pixels = true;
@@ -133,7 +134,7 @@ void run_memory_bench(const MemoryBenchOptions& options) {
     for (const auto& precision : options.precisions)
         for (const int size : options.sizes) {
             double staying = 0;
-            for (const char* placement : {"stays", "leaves", "streams"}) {
+            for (const std::string& placement : options.weights) {
                 const Combination combination{precision, placement, size};
                 Json figures = in_a_child(combination, options);
                 if (staying == 0 && figures.contains("step_seconds"))

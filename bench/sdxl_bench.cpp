@@ -331,6 +331,8 @@ int main(int argc, char** argv) {
     memory->add_option("--model", of_memory.model, "checkpoint or diffusers folder")->required();
     memory->add_option("--sizes", of_memory.sizes, "widths of the pictures, which are square");
     memory->add_option("--precisions", of_memory.precisions, "of bf16, int8, fp32");
+    memory->add_option("--weights", of_memory.weights, "of stays, tiles, leaves, streams")
+        ->check(CLI::IsMember({"stays", "tiles", "leaves", "streams"}));
     memory->add_option("--steps", of_memory.steps, "of each picture")->check(CLI::Range(1, 100));
     memory->add_option("--json", of_memory.json, "write the same figures to this file");
     app.callback([&] {

@@ -46,7 +46,7 @@ class Estimate {
         add("decode", vae_weights_, vae_work(plan.tiles));
         // No larger tiles than fit, or than what the other stages take anyway.
         while (plan.tiles && shrinks(*plan.tiles) && peak_of(report.stages) > others &&
-               (!stays || peak_of(report.stages) > report.limit_bytes)) {
+               (!stays || plan.tiles_wished || peak_of(report.stages) > report.limit_bytes)) {
             *plan.tiles = smaller(*plan.tiles);
             for (StageMemory& stage : report.stages)
                 if (stage.stage == "decode" || stage.stage == "encode_image")
@@ -62,7 +62,7 @@ class Estimate {
     }
 
   private:
-    static constexpr int kSmallestTile = 64;  // latents
+    static constexpr int kSmallestTile = 48, kOverlap = 16;  // latents
     // A group of rows on its way into its weight, tables, and the like.
     static constexpr std::uint64_t kLoading = std::uint64_t{16} << 20U;
 
@@ -72,12 +72,17 @@ class Estimate {
         return peak;
     }
     static bool shrinks(const TileSizes& tiles) { return tiles.tile > kSmallestTile; }
-    static TileSizes smaller(const TileSizes& tiles) {
-        return {std::max(kSmallestTile, tiles.tile / 2), kSmallestTile / 4};
+    // One piece more in each direction, all of one size: what lies in two of them is made twice.
+    TileSizes smaller(const TileSizes& tiles) const {
+        const int extent = std::max(needs_.width, needs_.height) / kPixelsPerLatent;
+        const int stride = tiles.tile - tiles.overlap;
+        const int pieces = tiles.tile >= extent ? 1 : (extent - tiles.overlap + stride - 1) / stride;
+        const int tile = (extent + pieces * kOverlap + pieces) / (pieces + 1);
+        return {std::max(kSmallestTile, (tile + 7) / 8 * 8), kOverlap};
     }
 
-    std::uint64_t passing_unet() const { return 2 * model_.rehearsed_unet->largest_weight(); }
-    std::uint64_t passing_text() const { return 2 * model_.rehearsed_text_2->largest_weight(); }
+    std::uint64_t passing_unet() const { return model_.rehearsed_unet->passing_bytes(); }
+    std::uint64_t passing_text() const { return model_.rehearsed_text_2->passing_bytes(); }
     std::uint64_t text_work() const {
         std::uint64_t most = 0;
         for (const auto* text : {model_.rehearsed_text.get(), model_.rehearsed_text_2.get()})
@@ -128,6 +133,7 @@ MemoryPlan plan_of(MemoryStep step, const MemoryNeeds& needs, const MemoryWishes
     const bool tiles =
         is_on(wishes.vae_tiling) || (step >= MemoryStep::kTiles && !is_off(wishes.vae_tiling, strict));
     if (tiles) plan.tiles = TileSizes{};
+    plan.tiles_wished = is_on(wishes.vae_tiling);
     plan.pictures = step >= MemoryStep::kOneByOne ? 1 : needs.pictures;
     plan.report.vae_tiling = tiles;
     if (step >= MemoryStep::kOffload)

@@ -43,6 +43,7 @@ struct MemoryPlan {
     MemoryStep step = MemoryStep::kWhole;
     MemoryReport report;
     std::optional<TileSizes> tiles;
+    bool tiles_wished = false;  // then as small as the other stages' memory
     int pictures = 1;
     std::uint64_t stream_budget = 0;  // of the UNet's weights that stay while it streams
     bool against_wish = false;        // nothing fits without what the request has off

@@ -1,10 +1,32 @@
 #include "pipeline/rehearsal.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "ops/ops.h"
 
 namespace sdxl {
+
+std::uint64_t passing_bytes(const WeightPlacement& weights) {
+    std::map<std::uint64_t, int> kept;  // blocks of a size that nobody uses
+    std::deque<std::uint64_t> passing;
+    std::uint64_t held = 0;
+    for (const auto& slot : weights.all()) {
+        const std::uint64_t bytes = slot->bytes_of(slot->value.get());
+        if (bytes <= WeightPlacement::kSmall) {
+            held += bytes;
+            continue;
+        }
+        for (; passing.size() > 1; passing.pop_front()) ++kept[passing.front()];
+        int& free = kept[bytes];
+        if (free > 0)
+            --free;
+        else
+            held += bytes;
+        passing.push_back(bytes);
+    }
+    return held;
+}
 
 std::uint64_t rehearse_text(const Rehearsed<ClipTextModel>& encoder, std::int64_t prompts) {
     const ClipTextConfig& config = encoder.network().config();

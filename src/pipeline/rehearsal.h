@@ -22,6 +22,9 @@
 
 namespace sdxl {
 
+// REQUIRES: all of them are there.
+std::uint64_t passing_bytes(const WeightPlacement& weights);
+
 // A network on the backend that counts.
 template <class Network>
 class Rehearsed {
@@ -39,8 +42,8 @@ class Rehearsed {
     const Network& network() const { return *network_; }
     Context context() const { return {*backend_, form_.compute}; }
     std::uint64_t weight_bytes() const { return placement_.resident_bytes(); }
-    // The largest weight: with streaming, two of them are there at once.
-    std::uint64_t largest_weight() const;
+    // What streaming all of its weights takes: two at a time, and what is kept for the next ones of their size.
+    std::uint64_t passing_bytes() const { return sdxl::passing_bytes(placement_); }
     // The most memory that activations take while `run` does.
     template <class Run>
     std::uint64_t peak_of(const Run& run) const {
@@ -55,14 +58,6 @@ class Rehearsed {
     WeightPlacement placement_;
     std::unique_ptr<Network> network_;
 };
-
-template <class Network>
-std::uint64_t Rehearsed<Network>::largest_weight() const {
-    std::uint64_t largest = 0;
-    for (const auto& slot : placement_.all())
-        if (const std::uint64_t bytes = slot->bytes_of(slot->value.get()); bytes > largest) largest = bytes;
-    return largest;
-}
 
 // For encoding `prompts` prompts of one chunk.
 std::uint64_t rehearse_text(const Rehearsed<ClipTextModel>& encoder, std::int64_t prompts);

@@ -6,8 +6,6 @@
 namespace sdxl {
 namespace {
 
-// Norms and the like: not worth the trouble.
-constexpr std::size_t kSmall = std::size_t{64} << 10;
 constexpr std::uint64_t kAheadBytes = std::uint64_t{64} << 20;
 
 }  // namespace

@@ -22,6 +22,8 @@ namespace sdxl {
 
 class WeightPlacement final : public SlotKeeper {
   public:
+    // What is not larger stays also while others stream: norms and the like.
+    static constexpr std::size_t kSmall = std::size_t{64} << 10U;
     using Make = std::function<WeightSlot::Value(WeightSlot& slot, std::size_t place)>;
     using Progress = std::function<void(std::uint64_t bytes)>;
 

@@ -34,9 +34,7 @@ TEST_F(WeightPlacementTest, StreamedIsTheSameToTheBit) {
         unet().stream(budget);
         EXPECT_LE(unet().resident_bytes(), budget);
         EXPECT_EQ(run(asked, 7), whole) << budget;
-        // Small ones stay beside the budget, and two that pass.
-        const std::uint64_t two = 2 * model().rehearsed_unet->largest_weight();
-        EXPECT_LE(unet().resident_bytes(), std::max(budget, all / 4) + two) << budget;
+        EXPECT_LE(unet().resident_bytes(), budget + model().rehearsed_unet->passing_bytes()) << budget;
         EXPECT_LT(unet().resident_bytes(), all);
     }
     unet().stay();

@@ -128,7 +128,7 @@ TEST(NestedBody, EveryField) {
     EXPECT_EQ(request.scheduler, SchedulerType::kDpmSolverMultistep);
     EXPECT_EQ(request.sigma_schedule, SigmaSchedule::kKarras);
     EXPECT_EQ(request.batch_size, 2);
-    EXPECT_EQ(request.precision, Precision::kHalf);
+    EXPECT_EQ(request.precision, Precision::kBF16);
     EXPECT_EQ(request.save_path, "s.png");
     EXPECT_EQ(message.priority, Priority::kLow);
     EXPECT_EQ(message.timeout_seconds, 60);
@@ -155,7 +155,7 @@ void expect_enhanced(const GenerationRequest& request) {
     EXPECT_EQ(request.height, 128);
     EXPECT_EQ(request.seed, 3U);
     EXPECT_EQ(request.batch_size, 2);
-    EXPECT_EQ(request.precision, Precision::kBF16);
+    EXPECT_EQ(request.precision, Precision::kHalf);
     EXPECT_EQ(request.save_path, "o");
 }
 

@@ -127,7 +127,7 @@ TEST_F(PipelineManagerTest, CancelBetweenStagesEndsTheRun) {
 }
 
 TEST_F(PipelineManagerTest, TheRestGoesToTheWorkerWhoseBusinessItIs) {
-    run(ModelLoadRequest{"m", Precision::kAuto, "", "", ""});
+    run(ModelLoadRequest{"m"});
     engine.finish_all();
     ASSERT_TRUE(answer && answer->ok());
     EXPECT_EQ(std::get<ModelInfo>(**answer).id, "m");

@@ -1,6 +1,7 @@
 #include "backend/onednn/memory_pool.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -13,20 +14,47 @@
 namespace sdxl::onednn {
 namespace {
 
-void* allocate_block(std::size_t bytes) {
-    const bool huge = has_huge_pages(bytes);
-    const std::size_t alignment = huge ? kHugePage : kCacheLine;
-    void* block = std::aligned_alloc(alignment, round_up(bytes, alignment));
-    if (block == nullptr) throw std::bad_alloc();
 #ifdef __linux__
-    if (huge) {
-        // The last page, which it does not fill, stays an ordinary one: int8 weights would waste a tenth.
-        const std::size_t whole = bytes / kHugePage * kHugePage;
-        madvise(block, whole, MADV_HUGEPAGE);
-        if (whole < bytes) madvise(static_cast<std::byte*>(block) + whole, kHugePage, MADV_NOHUGEPAGE);
+// Larger blocks are mapped by themselves: what is given back leaves the process at once, and no other block
+// comes to lie where huge pages were asked for.
+constexpr std::size_t kMapped = std::size_t{256} << 10;
+
+void* map_block(std::size_t bytes) {
+    const std::size_t size = round_up(bytes, kPage);
+    const bool huge = has_huge_pages(bytes);
+    const std::size_t reserved = huge ? size + kHugePage : size;
+    void* const place =
+        ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (place == MAP_FAILED) throw std::bad_alloc();
+    if (!huge) return place;
+    auto* const begin = static_cast<std::byte*>(place);
+    const std::size_t before = round_up(reinterpret_cast<std::uintptr_t>(begin), kHugePage) -
+                               reinterpret_cast<std::uintptr_t>(begin);
+    if (before > 0) ::munmap(begin, before);
+    if (before < kHugePage) ::munmap(begin + before + size, kHugePage - before);
+    // The last page, which it does not fill, stays an ordinary one: int8 weights would waste a tenth.
+    ::madvise(begin + before, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+    return begin + before;
+}
+#endif
+
+void* allocate_block(std::size_t bytes) {
+#ifdef __linux__
+    if (bytes >= kMapped) return map_block(bytes);
+#endif
+    void* block = std::aligned_alloc(kCacheLine, round_up(bytes, kCacheLine));
+    if (block == nullptr) throw std::bad_alloc();
+    return block;
+}
+
+void free_block(void* block, std::size_t bytes) {
+#ifdef __linux__
+    if (bytes >= kMapped) {
+        ::munmap(block, round_up(bytes, kPage));
+        return;
     }
 #endif
-    return block;
+    std::free(block);
 }
 
 }  // namespace
@@ -73,14 +101,14 @@ void MemoryPool::give_back(void* block, std::size_t size) {
     try {
         free_[size].push_back(block);
     } catch (const std::bad_alloc&) {
-        std::free(block);
+        free_block(block, size);
     }
 }
 
 void MemoryPool::trim() {
     const std::lock_guard lock(mutex_);
     for (auto& [size, blocks] : free_)
-        for (void* block : blocks) std::free(block);
+        for (void* block : blocks) free_block(block, size);
     free_.clear();
 }
 

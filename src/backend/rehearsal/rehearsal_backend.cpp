@@ -32,7 +32,7 @@ class Blocks {
 
   private:
     static std::uint64_t footprint(std::size_t size) {
-        return round_up(size, has_huge_pages(size) ? kHugePage : kCacheLine);
+        return round_up(size, size > kPage ? kPage : kCacheLine);
     }
 
     std::map<std::size_t, std::uint64_t> free_;
