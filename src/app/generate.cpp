@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "app/progress_bar.h"
+#include "app/show.h"
 #include "core/log.h"
 #include "engine/device_engines.h"
 #include "protocol/message.h"
@@ -64,7 +65,8 @@ void add_additions(const GenerateOptions& wanted, nlohmann::json& data) {
 
 // The request goes through the protocol, so that both ways in have the same rules and defaults.
 Message message_of(const GenerateOptions& wanted) {
-    nlohmann::json data = {{"prompt", wanted.prompt}, {"model_name", wanted.model}};
+    nlohmann::json data = {{"prompt", wanted.prompt}};
+    if (!wanted.model.empty()) data["model_name"] = wanted.model;
     if (!wanted.negative_prompt.empty()) data["negative_prompt"] = wanted.negative_prompt;
     // Paths are meant from the working directory.
     const auto path = [](const std::string& name) { return std::filesystem::absolute(name).string(); };
@@ -122,8 +124,12 @@ int generate(const AppOptions& options, const GenerateOptions& wanted) {
     bar.clear();
     if (!result.ok()) return report(result.error());
     for (const auto& warning : result->warnings) log_warning(warning);
-    for (const auto& image : result->images) std::printf("%s\n", image.path.c_str());
-    return 0;
+    std::vector<std::string> paths;
+    for (const auto& image : result->images) {
+        std::printf("%s\n", image.path.c_str());
+        paths.push_back(image.path);
+    }
+    return wanted.show ? show_pictures(paths) : 0;
 }
 
 }  // namespace sdxl

@@ -3,11 +3,14 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/devices.h"
 #include "app/generate.h"
 #include "app/options.h"
 #include "app/serve.h"
+#include "app/shipped_model.h"
+#include "app/show.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "worker/worker.h"
@@ -26,6 +29,7 @@ constexpr const char* kExamples =
     R"(Examples:
   sdxl-worker generate --models-dir models --model sdxl --prompt "a lighthouse at dusk" -o lighthouse.png
   sdxl-worker --models-dir models --output-dir out < requests.jsonl > answers.jsonl
+  sdxl-worker generate --prompt "a red circle on a blue background" --show
   echo '{"message_type":"status_request","request_id":"1"}' | sdxl-worker
 
 A model is a .safetensors or .ckpt file, a diffusers folder, or the name of one under the models folder.)";
@@ -33,6 +37,11 @@ A model is a .safetensors or .ckpt file, a diffusers folder, or the name of one 
 void add_shared(CLI::App& app, AppOptions& options) {
     app.add_option("--models-dir", options.engine.models_dir, "folder in which models are found by name")
         ->capture_default_str();
+    app.add_option(
+           "--default-model", options.engine.default_model,
+           "model of requests that name none where none is loaded, path or name; 'none': there is none; "
+           "absent: the demo model that comes with this program")
+        ->envname("SDXL_DEFAULT_MODEL");
     app.add_option("--output-dir", options.engine.output_dir,
                    "folder for pictures whose request names no path")
         ->capture_default_str();
@@ -103,8 +112,8 @@ void add_serving(CLI::App& app, AppOptions& options) {
 CLI::App* add_generate(CLI::App& app, GenerateOptions& wanted) {
     CLI::App* generate = app.add_subcommand("generate", "make one picture and print its path");
     generate->fallthrough();
-    generate->add_option("--model,-m", wanted.model, "model: path, or name under the models folder")
-        ->required();
+    generate->add_option("--model,-m", wanted.model,
+                         "model: path, or name under the models folder; absent: the default one");
     generate->add_option("--prompt,-p", wanted.prompt, "what to draw")->required();
     generate->add_option("--negative,-n", wanted.negative_prompt, "what not to draw");
     generate->add_option("--image,-i", wanted.image, "picture to start from: PNG, JPEG or WebP");
@@ -123,8 +132,9 @@ CLI::App* add_generate(CLI::App& app, GenerateOptions& wanted) {
     generate->add_option("--reference", wanted.references,
                          "picture whose look is taken up by the models folder's IP-Adapter; may be repeated");
     generate->add_option("--output,-o", wanted.output, "file to write: .png, .jpg or .webp");
-    generate->add_option("--width", wanted.width, "pixels, 64 to 4096 in steps of 8");
-    generate->add_option("--height", wanted.height, "pixels, 64 to 4096 in steps of 8");
+    generate->add_option("--width", wanted.width,
+                         "pixels, 64 to 4096 in steps of 8; absent: the picture's or the model's own");
+    generate->add_option("--height", wanted.height, "as --width");
     generate->add_option("--steps", wanted.steps, "1 to 500");
     generate->add_option("--guidance", wanted.guidance, "0 to 50; at most 1 is none");
     generate->add_option("--seed", wanted.seed, "drawn where absent");
@@ -137,6 +147,7 @@ CLI::App* add_generate(CLI::App& app, GenerateOptions& wanted) {
         ->add_option("--offload", wanted.offload,
                      "take less memory: 'networks' (each leaves after its stage) or 'weights' (one by one)")
         ->check(CLI::IsMember({"networks", "weights"}));
+    generate->add_flag("--show", wanted.show, "draw the picture on the terminal, too");
     return generate;
 }
 
@@ -149,9 +160,24 @@ CLI::App* add_devices(CLI::App& app, DevicesOptions& wanted) {
     return devices;
 }
 
+CLI::App* add_show(CLI::App& app, std::vector<std::string>& pictures) {
+    CLI::App* show = app.add_subcommand("show", "draw pictures on the terminal, as well as it can");
+    show->add_option("picture", pictures, "PNG, JPEG or WebP files")->required();
+    return show;
+}
+
 std::optional<std::string> variable(const char* name) {
     const char* value = std::getenv(name);
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+void choose_default_model(EngineConfig& config) {
+    if (config.default_model == "none") {
+        config.default_model = "";
+    } else if (config.default_model.empty()) {
+        config.default_model = shipped_model().string();
+        config.default_is_demo = !config.default_model.empty();
+    }
 }
 
 // Variables that hosts set for every kind of worker, and where a user's files lie.
@@ -181,6 +207,8 @@ int main(int argc, char** argv) {
     const CLI::App* generate_command = add_generate(app, wanted);
     DevicesOptions devices;
     const CLI::App* devices_command = add_devices(app, devices);
+    std::vector<std::string> pictures;
+    const CLI::App* show_command = add_show(app, pictures);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -189,7 +217,9 @@ int main(int argc, char** argv) {
     }
     try {
         start_log(*parse_log_level(options.log_level));
+        if (show_command->parsed()) return show_pictures(pictures);
         read_environment(options.engine.devices);
+        choose_default_model(options.engine);
         if (devices_command->parsed()) return print_devices(options, devices);
         return generate_command->parsed() ? generate(options, wanted) : serve(options);
     } catch (...) {

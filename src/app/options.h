@@ -37,6 +37,7 @@ struct GenerateOptions {
     std::optional<long long> width, height, steps, seed;
     std::optional<double> guidance, strength;
     bool karras = false;
+    bool show = false;  // draws it on the terminal, too
 };
 
 }  // namespace sdxl

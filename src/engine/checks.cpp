@@ -78,9 +78,10 @@ void require_memory(const GenerationRequest& request, const ModelCache& models, 
     const auto imagined = make_rehearsal_backend();
     const auto model =
         open_sdxl_model(models.suite_of(request.model, request.parts).files, *imagined, form, shelf);
+    const GenerationRequest sized = with_size_of_model(request, *model);
     MemoryNeeds needs;
-    needs.width = request.width;
-    needs.height = request.height;
+    needs.width = sized.width;
+    needs.height = sized.height;
     plan_memory(*model, needs, request.memory, {0, use.limit_bytes});
 }
 
@@ -146,13 +147,7 @@ std::vector<Error> check_generation(const GenerationRequest& request, const Engi
                                     const ModelCache& models, const AdapterLibrary& adapters,
                                     const MemoryUse& use, WeightForm form) {
     std::vector<Error> errors;
-    collect(errors, [&] {
-        if (request.model.empty() && models.loaded().empty())
-            fail(ErrorCode::kInvalidRequest,
-                 "no model: the request names none (model_name) and none is loaded; name one or load one "
-                 "first");
-        if (!request.model.empty()) require_model(models, request.model, request.parts);
-    });
+    collect(errors, [&] { require_model(models, request.model, request.parts); });
     collect(errors, [&] {
         if (request.refiner) require_model(models, request.refiner->model);
     });
@@ -163,7 +158,7 @@ std::vector<Error> check_generation(const GenerationRequest& request, const Engi
     collect(errors, [&] { read_inputs(sized, config); });
     check_additions(sized, config, adapters, errors);
     collect(errors, [&] {
-        if (errors.empty() && !request.model.empty()) require_memory(sized, models, use, form);
+        if (errors.empty()) require_memory(sized, models, use, form);
     });
     collect(errors, [&] {
         require_writable(request.save_path.empty() ? fs::absolute(fs::path(config.output_dir) / "picture.png")

@@ -68,7 +68,8 @@ class LoopEngine final : public DeviceEngine {
   public:
     LoopEngine(const EngineConfig& config, DeviceInfo device, std::unique_ptr<Backend> backend)
         : backend_(std::move(backend)),
-          models_(*backend_, config.models_dir, config.confine, bytes_of(config.model_cache_gb)),
+          models_(*backend_, config.models_dir, config.confine, config.default_model,
+                  bytes_of(config.model_cache_gb)),
           adapters_(*backend_, config.models_dir, config.confine),
           parts_{config, std::move(device), *backend_, models_, adapters_, {}, {}},
           queue_(std::chrono::duration<double>(config.aging_seconds)),
@@ -116,6 +117,7 @@ class LoopEngine final : public DeviceEngine {
         status.memory_total_bytes = host_memory().total_bytes;
         status.memory_used_bytes = process_memory().resident_bytes;
         status.models = models_.loaded();
+        status.default_model = parts_.config.default_model;
         status.jobs = queue_.describe();
         for (const JobStatus& job : status.jobs)
             if (job.state != JobStatus::State::kRunning)

@@ -70,6 +70,8 @@ class DeviceEngine : public Engine {
 struct EngineConfig {
     std::string models_dir;
     std::string output_dir;
+    std::string default_model;     // for requests that name none where none is loaded; "": there is none
+    bool default_is_demo = false;  // it is the one that comes with the worker
     DeviceOptions devices;
     bool confine = false;  // models and pictures only inside models_dir and output_dir
     double aging_seconds = 60;

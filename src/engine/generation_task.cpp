@@ -144,7 +144,8 @@ class GenerationTask final : public Task {
     // One unit of work. True when all is done.
     bool unit() {
         if (phase_ == Phase::kRead) {
-            inputs_ = read_inputs(request_, parts_.config);
+            if (!request_.width_of_model && !request_.height_of_model)
+                inputs_ = read_inputs(request_, parts_.config);
             passes_ = passes_of(request_);
             handed_.resize(static_cast<std::size_t>(request_.batch_size));
             phase_ = Phase::kLoad;
@@ -271,6 +272,8 @@ class GenerationTask final : public Task {
             meter_.set_steps(request_.steps.value_or(30));
         }
         const auto model = find_model();
+        if (pass_ == 0 && request_.model.empty() && parts_.models.is_default(now.files)) tell_default(*model);
+        if (request_.width_of_model || request_.height_of_model) take_size_of(*model);
         for (const auto& warning : model->warnings) warn(pass_ == 0 ? warning : "refiner: " + warning);
         takes_score_ = takes_score_ || model->unet->config().time_id_count == kIdsOfRefiner;
         if (last_pass())
@@ -284,6 +287,25 @@ class GenerationTask final : public Task {
         }
         describe_result(*model);
         share_plan(*model);
+    }
+
+    void tell_default(const SdxlModel& model) {
+        const auto [height, width] = model.unet->config().sample_size;
+        warn("no model was named: " + (parts_.config.default_is_demo
+                                           ? "the built-in demo model was used; it draws simple shapes at " +
+                                                 std::to_string(width * kPixelsPerLatent) + " x " +
+                                                 std::to_string(height * kPixelsPerLatent)
+                                           : "the default one was used, " + model.path.string()));
+    }
+
+    // Settles the size that was left to the model, and reads what is brought to it.
+    void take_size_of(const SdxlModel& model) {
+        request_ = with_size_of_model(std::move(request_), model);
+        for (Pass& each : passes_) {
+            each.request.width = request_.width;
+            each.request.height = request_.height;
+        }
+        inputs_ = read_inputs(request_, parts_.config);
     }
 
     void plan_memory(const SdxlModel& model) {

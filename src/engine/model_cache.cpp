@@ -58,15 +58,26 @@ bool ModelCache::has(const ModelFiles& files) const {
 
 ModelCache::Suite ModelCache::last_used() const {
     const std::lock_guard lock(mutex_);
-    if (entries_.empty())
+    if (entries_.empty()) {
+        if (!default_model_.empty()) {
+            default_path_ = resolve_model(default_model_, models_dir_, false);
+            return Suite{{default_path_}};
+        }
         fail(ErrorCode::kInvalidRequest,
-             "no model: the request names none (model_name) and none is loaded; name one or load one first");
+             "no model: the request names none (model_name), none is loaded, and this worker has no default "
+             "one (--default-model); name one or load one first");
+    }
     auto found = std::find_if(entries_.begin(), entries_.end(),
                               [](const Entry& entry) { return entry.model->kind != ModelKind::kRefiner; });
     if (found == entries_.end()) found = entries_.begin();
     for (const auto& [id, suite] : names_)
         if (id == found->info.id && suite.files == found->model->files) return suite;
     return Suite{found->model->files};
+}
+
+bool ModelCache::is_default(const ModelFiles& files) const {
+    const std::lock_guard lock(mutex_);
+    return !default_path_.empty() && files.base == default_path_;
 }
 
 void ModelCache::name(const std::string& id, const Suite& suite) {

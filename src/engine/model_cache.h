@@ -27,13 +27,15 @@ namespace sdxl {
 
 class ModelCache {
   public:
-    // The backend must outlive it. `models_dir` and `confine` are those of resolve_model; `budget_bytes` is
-    // for the weights of all models, 0: as many as memory holds.
+    // The backend must outlive it. `models_dir` and `confine` are those of resolve_model; `default_model`
+    // is as a request names one, but that confinement does not concern it, "": there is none; `budget_bytes`
+    // is for the weights of all models, 0: as many as memory holds.
     ModelCache(Backend& backend, const std::filesystem::path& models_dir, bool confine,
-               std::uint64_t budget_bytes)
+               std::string default_model, std::uint64_t budget_bytes)
         : backend_(backend),
           models_dir_(models_dir.empty() ? models_dir : std::filesystem::absolute(models_dir)),
           confine_(confine),
+          default_model_(std::move(default_model)),
           budget_(budget_bytes) {}
 
     // The path of a model that a request names: by a host's name for it, else as resolve_model says.
@@ -48,8 +50,11 @@ class ModelCache {
         bool operator==(const Suite&) const = default;
     };
     // With these parts in place of its own. "" is the one that was used last, but for refiners where there is
-    // something else. Fails as resolve_model; with kInvalidRequest for "" where no model is there.
+    // something else, else the default one. Fails as resolve_model; with kInvalidRequest for "" where there
+    // is no model at all.
     Suite suite_of(const std::string& name, const ModelParts& parts) const;
+    // Whether its checkpoint is the default model's, where that has stood in for a name.
+    bool is_default(const ModelFiles& files) const;
 
     struct Found {
         std::shared_ptr<const SdxlModel> model;
@@ -102,8 +107,8 @@ class ModelCache {
         std::vector<std::string> warnings;
     };
 
-    // Moves an entry to the front; null if there is none.
     Suite last_used() const;
+    // Moves an entry to the front; null if there is none.
     Entry* find(const ModelFiles& files, WeightForm form, const std::string& stamp);
     void drop(std::size_t index);
     Entry take_out(std::size_t index);
@@ -113,10 +118,12 @@ class ModelCache {
     std::function<void()> spare_;
     std::filesystem::path models_dir_;
     bool confine_;
+    std::string default_model_;
     std::uint64_t budget_;
     mutable std::mutex mutex_;    // for writing by the loop thread and reading by others
     std::vector<Entry> entries_;  // the last used first
     std::uint64_t loads_ = 0;
+    mutable std::filesystem::path default_path_;        // once it was looked for
     std::vector<std::pair<std::string, Suite>> names_;  // hosts' names, oldest first
     std::vector<VaeEntry> vaes_;                        // the loop thread's alone
 };

@@ -70,6 +70,14 @@ void take_size(int width, int height, GenerationRequest& request) {
 
 }  // namespace
 
+GenerationRequest with_size_of_model(GenerationRequest request, const SdxlModel& model) {
+    const auto [height, width] = model.unet->config().sample_size;
+    if (request.width_of_model) request.width = fitting_side(width * kPixelsPerLatent);
+    if (request.height_of_model) request.height = fitting_side(height * kPixelsPerLatent);
+    request.width_of_model = request.height_of_model = false;
+    return request;
+}
+
 Image read_picture(const ImageSource& source, const EngineConfig& config) {
     try {
         return source.bytes ? decode_image(*source.bytes) : decode_image(read_file(source.path, config));

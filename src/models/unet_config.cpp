@@ -86,6 +86,22 @@ void expect_per_block(const ConfigCheck& check, const char* key, const UNetConfi
     }
 }
 
+// One number for both sides, or [height, width].
+std::array<int, 2> sample_size(const ConfigCheck& check, const std::array<int, 2>& otherwise) {
+    constexpr const char* kKey = "sample_size";
+    const auto& found = check.at(kKey);
+    if (found.is_null()) return otherwise;
+    const auto side = [&](const nlohmann::json& value) {
+        constexpr int kMost = 1 << 16;
+        if (!value.is_number_integer() || value < 1 || value > kMost)
+            check.mismatch(kKey, "latents a side, one number or [height, width]", found.dump());
+        return value.get<int>();
+    };
+    if (!found.is_array()) return {side(found), side(found)};
+    if (found.size() != 2) check.mismatch(kKey, "one number or [height, width]", found.dump());
+    return {side(found[0]), side(found[1])};
+}
+
 void check_blocks(const ConfigCheck& check, const UNetConfig& config) {
     check.expect("block_out_channels", config.block_out_channels);
     check.expect("layers_per_block", config.layers_per_block);
@@ -153,6 +169,7 @@ UNetConfig check_against_json(UNetConfig config, std::string_view json, const st
         check.expect_unset({"time_cond_proj_dim"});
     check.expect("use_linear_projection", config.use_linear_projection);
     config.norm_groups = check.groups("norm_num_groups", config.block_out_channels, config.norm_groups);
+    config.sample_size = sample_size(check, config.sample_size);
     check.expect("norm_eps", config.norm_eps);
     check_blocks(check, config);
     check.expect("act_fn", "silu");

@@ -1,6 +1,7 @@
 // Configuration of SDXL's UNet2DConditionModel, read from its tensors' names and shapes.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -32,6 +33,8 @@ struct UNetConfig {
     int norm_groups = 32;
     float norm_eps = 1e-5F;
     float transformer_norm_eps = 1e-6F;
+    // [height, width] of the latents that it was made for; only config.json says so.
+    std::array<int, 2> sample_size{128, 128};
 };
 
 // Fails with kInvalidModel if the tensors are no UNet of SDXL.

@@ -162,6 +162,7 @@ OrderedJson action_capabilities(const EngineStatus& status) {
             {"supportedFormats", OrderedJson::array({"png", "jpeg", "webp"})},
             {"maxResolution", kMaxResolution},
             {"maxBatchSize", kMaxBatchSize},
+            {"defaultModel", or_null(status.default_model)},
             {"controlPreprocessors", preprocessor_names()},
             {"memoryOptimizations", memory_optimizations()},
             {"postprocessingOptions", OrderedJson::array()},

@@ -276,12 +276,15 @@ std::string answer_validation(const AnswerContext& context, const ValidateReques
     OrderedJson summary = nullptr;
     if (validated.request) {
         const GenerationRequest& request = *validated.request;
-        summary = {{"width", request.width},
-                   {"height", request.height},
-                   {"steps", request.steps ? OrderedJson(*request.steps) : OrderedJson(nullptr)},
-                   {"seed", request.seed},
-                   {"batch", request.batch_size},
-                   {"model", or_null(request.model)}};
+        const bool of_image = request.size_of_image;  // null: known when that is read, or the model
+        summary = {
+            {"width", of_image || request.width_of_model ? OrderedJson(nullptr) : OrderedJson(request.width)},
+            {"height",
+             of_image || request.height_of_model ? OrderedJson(nullptr) : OrderedJson(request.height)},
+            {"steps", request.steps ? OrderedJson(*request.steps) : OrderedJson(nullptr)},
+            {"seed", request.seed},
+            {"batch", request.batch_size},
+            {"model", or_null(request.model)}};
     }
     OrderedJson data = {
         {"valid", findings.empty()},

@@ -159,6 +159,8 @@ void set_picture(const BodyFields& fields, StartFrom start, GenerationRequest& r
     if (fields.resize_mode)
         request.resize_mode = parse_resize_mode(fields.resize_mode->value).value_or(request.resize_mode);
     request.size_of_image = starts && !fields.width && !fields.height;
+    request.width_of_model = !fields.width && !request.size_of_image;
+    request.height_of_model = !fields.height && !request.size_of_image;
     if (starts)
         request.strength = fields.strength     ? fields.strength->value
                            : fields.mask_image ? 1.0

@@ -145,6 +145,7 @@ OrderedJson message_capabilities(const EngineStatus& status) {
             {"supported_formats", OrderedJson::array({"png", "jpeg", "webp"})},
             {"max_resolution", kMaxResolution},
             {"max_batch_size", kMaxBatchSize},
+            {"default_model", or_null(status.default_model)},
             {"control_preprocessors", preprocessor_names()},
             {"memory_optimizations", memory_optimizations()},
             {"postprocessing_options", OrderedJson::array()},

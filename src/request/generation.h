@@ -75,8 +75,8 @@ struct GenerationRequest {
 
     DeviceChoice device;
 
-    std::string
-        model;  // a path, a name under the models folder, or a hub id; "" means the one that is loaded
+    std::string model;  // a path, a name under the models folder, or a hub id; "" means the one that was used
+                        // last, else the engine's default
     ModelParts parts;
 
     // Of the model, not of a refiner, but for embeddings.
@@ -89,6 +89,8 @@ struct GenerationRequest {
 
     int width = 1024;                      // pixels, 64..4096, divisible by 8
     int height = 1024;                     //
+    bool width_of_model = false;           // the one that the model was made for instead
+    bool height_of_model = false;          //
     bool size_of_image = false;            // those of the initial image instead, as near as they can be,
     double size_scale = 1;                 // times this
     std::optional<int> steps;              // 1..500; absent: what the model wants

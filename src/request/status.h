@@ -55,6 +55,7 @@ struct EngineStatus {
     std::uint64_t memory_total_bytes = 0;
     std::uint64_t memory_used_bytes = 0;  // of the CPU: resident memory of the process
     std::vector<ModelInfo> models;        // what is loaded
+    std::string default_model = {};       // of requests that name none where none is loaded; "": none
     std::vector<JobStatus> jobs;          // running first, then in the order in which they will run
     std::array<int, kPriorities> waiting_by_priority{};  // jobs paused or not begun, by Priority
     std::vector<DeviceStatus> devices;                   // all that are known, that one first

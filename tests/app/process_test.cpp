@@ -96,7 +96,7 @@ TEST(Process, WrongOptionsAreExplainedOnStderr) {
         {{"--nonsense"}, 2, "--nonsense"},
         {{"--worker", "nobody"}, 2, "pipeline_manager"},
         {{"--log-level", "LOUD"}, 2, "WARNING"},
-        {{"generate", "--prompt", "cat"}, 2, "--model"},
+        {{"generate", "--prompt", "cat", "--default-model", "none"}, 1, "--default-model"},
         {{"--device", "cuda:0"}, 1, "cpu"},
         {{"--backend", "magic"}, 1, "reference"},
         {{"generate", "--model", "missing", "--prompt", "cat"}, 1, "missing"},

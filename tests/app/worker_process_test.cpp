@@ -139,6 +139,29 @@ TEST_F(WorkerProcess, GenerateForAPerson) {
     EXPECT_EQ(sdxl::decode_image(bytes_of(again)).width, 64);
 }
 
+TEST_F(WorkerProcess, WithoutAModelTheDefaultOneDrawsAtItsOwnSize) {
+    const std::string out = (folder_ / "picture.png").string();
+    Child worker(
+        command({"generate", "--default-model", "micro", "--prompt", "a b", "--steps", "1", "-o", out}));
+    EXPECT_EQ(worker.line(), out);
+    EXPECT_NE(worker.rest_of_errors().find("no model was named"), std::string::npos);
+    EXPECT_EQ(worker.wait(), 0);
+    EXPECT_EQ(sdxl::decode_png(bytes_of(out)).width, 128);
+    // The variable does the same for hosts, whose answers say so.
+    ASSERT_EQ(::setenv("SDXL_DEFAULT_MODEL", "micro", 1), 0);
+    Child host(command());
+    ASSERT_EQ(::unsetenv("SDXL_DEFAULT_MODEL"), 0);
+    host.send(R"({"message_type":"status_request","request_id":"s"})"
+              "\n");
+    EXPECT_EQ(json::parse(host.line())["data"]["default_model"], "micro");
+    host.send(R"({"message_type":"inference_request","data":{"prompt":"a b","steps":1}})"
+              "\n");
+    const json answer = json::parse(host.line());
+    ASSERT_EQ(answer["success"], true) << answer.dump();
+    EXPECT_NE(answer["warnings"].dump().find("no model was named"), std::string::npos);
+    EXPECT_EQ(answer["data"]["generated_images"][0]["metadata"]["width"], 128);
+}
+
 TEST_F(WorkerProcess, ExitStatusTellsWhatWentWrong) {
     Child unknown_option(command({"--colour"}));
     EXPECT_EQ(unknown_option.wait(), 2);

@@ -141,6 +141,19 @@ TEST(NormGroups, AreTakenFromJsonWhereTheyDivideTheChannels) {
     }
 }
 
+TEST(SampleSize, IsOneNumberOrHeightAndWidth) {
+    using Sides = std::array<int, 2>;
+    EXPECT_EQ(check_against_json(UNetConfig{}, "{}").sample_size, (Sides{128, 128}));
+    EXPECT_EQ(check_against_json(UNetConfig{}, R"({"sample_size": 16})").sample_size, (Sides{16, 16}));
+    EXPECT_EQ(check_against_json(UNetConfig{}, R"({"sample_size": [96, 64]})").sample_size, (Sides{96, 64}));
+    for (const char* json :
+         {R"({"sample_size": 0})", R"({"sample_size": -8})", R"({"sample_size": 1e9})",
+          R"({"sample_size": "64"})", R"({"sample_size": [64]})", R"({"sample_size": [64, null]})"})
+        EXPECT_NE(refusal([&] { check_against_json(UNetConfig{}, json); }).find("sample_size"),
+                  std::string::npos)
+            << json;
+}
+
 TEST(VaeConfig, ChecksTheScalingFactor) {
     EXPECT_NO_THROW(check_against_json(VaeConfig{}, R"({"scaling_factor": 0.13025})"));
     EXPECT_NE(refusal([] {

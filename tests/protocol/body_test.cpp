@@ -52,8 +52,7 @@ TEST(FlatBody, TheSchedulersConfiguration) {
 
 TEST(FlatBody, Defaults) {
     const GenerationRequest request = generation_from(R"({"prompt":"p"})");
-    EXPECT_EQ(request.width, 1024);
-    EXPECT_EQ(request.height, 1024);
+    EXPECT_TRUE(request.width_of_model && request.height_of_model);
     EXPECT_EQ(request.steps, std::nullopt);
     EXPECT_EQ(request.guidance_scale, std::nullopt);
     EXPECT_EQ(request.batch_size, 1);
@@ -61,6 +60,19 @@ TEST(FlatBody, Defaults) {
     EXPECT_FALSE(request.scheduler || request.sigma_schedule || request.timestep_spacing);
     EXPECT_EQ(request.model, "");
     EXPECT_LE(request.seed, static_cast<std::uint64_t>(INT32_MAX));
+}
+
+TEST(FlatBody, SizesAreLeftToTheModelEachForItself) {
+    const GenerationRequest wide = generation_from(R"({"prompt":"p","width":512})");
+    EXPECT_EQ(wide.width, 512);
+    EXPECT_FALSE(wide.width_of_model || wide.size_of_image);
+    EXPECT_TRUE(wide.height_of_model);
+    const GenerationRequest from_picture = generation_from(R"({"prompt":"p","init_image":"a.png"})");
+    EXPECT_TRUE(from_picture.size_of_image);
+    EXPECT_FALSE(from_picture.width_of_model || from_picture.height_of_model);
+    const GenerationRequest both = generation_from(R"({"prompt":"p","init_image":"a.png","height":256})");
+    EXPECT_TRUE(both.width_of_model);
+    EXPECT_FALSE(both.size_of_image || both.height_of_model);
 }
 
 TEST(FlatBody, NamesIgnoreCaseAndUnderscores) {
@@ -78,7 +90,7 @@ TEST(FlatBody, NotSetIsTheDefault) {
     const GenerationRequest request = generation_of(message);
     EXPECT_TRUE(message.warnings.empty());
     EXPECT_EQ(request.negative_prompt, "");
-    EXPECT_EQ(request.width, 1024);
+    EXPECT_TRUE(request.width_of_model);
     EXPECT_EQ(request.steps, std::nullopt);
     EXPECT_FALSE(request.scheduler);
 }

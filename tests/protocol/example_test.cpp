@@ -62,9 +62,9 @@ TEST(Example, ThePromptMeansWhatItSays) {
     for (const std::string& warning : message.warnings) ADD_FAILURE() << warning;
     const GenerationRequest request = generation_of(message);
     EXPECT_EQ(request.model, "demo");
-    EXPECT_EQ(request.width, 256);
-    EXPECT_EQ(request.height, 256);
-    EXPECT_EQ(request.steps, 6);
+    EXPECT_EQ(request.width, 128);
+    EXPECT_EQ(request.height, 128);
+    EXPECT_EQ(request.steps, 20);
     EXPECT_EQ(request.seed, 42U);
     EXPECT_EQ(request.scheduler, SchedulerType::kEuler);
     EXPECT_EQ(message.timeout_seconds, 600);
