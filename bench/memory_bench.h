@@ -16,8 +16,9 @@ struct MemoryBenchOptions {
     int steps = 2;
 };
 
-// Makes a picture of each size in each precision with weights that stay, leave or stream, each in a process of its own through the engine, as a host would have it made. Prints the
-// estimated and the measured peak and the seconds of a step behind the first. Fails with Failure.
+// Makes a picture of each size in each precision with weights that stay, leave or stream, each in a process
+// of its own through the engine, as a host would have it made. Prints the estimated and the measured peak and
+// the seconds of a step behind the first. Fails with Failure.
 void run_memory_bench(const MemoryBenchOptions& options);
 
 }  // namespace sdxl

@@ -42,7 +42,8 @@ class Rehearsed {
     const Network& network() const { return *network_; }
     Context context() const { return {*backend_, form_.compute}; }
     std::uint64_t weight_bytes() const { return placement_.resident_bytes(); }
-    // What streaming all of its weights takes: two at a time, and what is kept for the next ones of their size.
+    // What streaming all of its weights takes: two at a time, and what is kept for the next ones of their
+    // size.
     std::uint64_t passing_bytes() const { return sdxl::passing_bytes(placement_); }
     // The most memory that activations take while `run` does.
     template <class Run>

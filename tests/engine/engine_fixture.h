@@ -60,9 +60,7 @@ class EngineTest : public testing::Test {
         context.progress = std::move(progress);
         return run<GenerationResult>(request, std::move(context));
     }
-    Result<ModelInfo> load(const std::string& model) {
-        return run<ModelInfo>(ModelLoadRequest{model});
-    }
+    Result<ModelInfo> load(const std::string& model) { return run<ModelInfo>(ModelLoadRequest{model}); }
 
     std::vector<std::uint8_t> pixels(const GeneratedImage& image) const {
         return decode_png(read(image.path)).pixels;

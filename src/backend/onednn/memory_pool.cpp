@@ -23,8 +23,7 @@ void* map_block(std::size_t bytes) {
     const std::size_t size = round_up(bytes, kPage);
     const bool huge = has_huge_pages(bytes);
     const std::size_t reserved = huge ? size + kHugePage : size;
-    void* const place =
-        ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* const place = ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (place == MAP_FAILED) throw std::bad_alloc();
     if (!huge) return place;
     auto* const begin = static_cast<std::byte*>(place);
