@@ -1,7 +1,8 @@
 """Draws the evaluation prompts and reads the pictures with the detector: how often is what was asked there?
 
 By default the worker draws them (`--worker`), in one process, over its own protocol; `--torch` draws the same with
-this folder's networks, `--truth` judges the generator's own pictures, which must all be right.
+this folder's networks, `--truth` judges the generator's own pictures, which must all be right, and `--autoencoder`
+these as the model's autoencoder gives them back: better than that no drawing can be.
 """
 import argparse
 import json
@@ -49,9 +50,29 @@ def by_torch(base, vae, prompts, options, batch=20):
     return pictures
 
 
-def contact_sheet(pictures, columns=10):
-    rows = [np.concatenate(pictures[i:i + columns], axis=1) for i in range(0, len(pictures), columns)]
-    return np.concatenate([row for row in rows if row.shape[1] == rows[0].shape[1]])
+def by_autoencoder(vae, pictures, batch=20):
+    import torch
+    from sample import decode
+    from model import SCALING_FACTOR
+    from train_vae import as_tensor
+    decoded = []
+    for begin in range(0, len(pictures), batch):
+        given = as_tensor(np.stack(pictures[begin:begin + batch])).bfloat16()
+        with torch.no_grad():
+            latents = vae.encode(given.contiguous(memory_format=torch.channels_last))[0]
+        decoded += list(decode(vae, latents.float() * SCALING_FACTOR))
+    return decoded
+
+
+def contact_sheet(pictures, columns=6, gap=4):
+    """Row by row, on white."""
+    side = scenes.SIZE + gap
+    rows = -(-len(pictures) // columns)
+    sheet = np.full((rows * side + gap, columns * side + gap, 3), 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        y, x = i // columns * side + gap, i % columns * side + gap
+        sheet[y:y + scenes.SIZE, x:x + scenes.SIZE] = picture
+    return sheet
 
 
 def main():
@@ -60,19 +81,25 @@ def main():
     parser.add_argument("--worker", default="build/release/sdxl-worker")
     parser.add_argument("--torch", action="store_true")
     parser.add_argument("--truth", action="store_true")
+    parser.add_argument("--autoencoder", action="store_true")
     parser.add_argument("--training", type=pathlib.Path, help="with --torch: this folder's base.pt in place of the model's")
     parser.add_argument("--count", type=int, default=200, help="of the 200 prompts, the first ones")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=5.0)
     parser.add_argument("--scheduler", default="EulerDiscreteScheduler")
     parser.add_argument("--seed", type=int, default=1000, help="of the first picture; each has the next one")
-    parser.add_argument("--sheet", type=pathlib.Path, help="a picture of all pictures")
+    parser.add_argument("--sheet", type=pathlib.Path, help="a picture of the first 24 pictures")
     options = parser.parse_args()
     asked = scenes.evaluation_scenes()[:options.count]
     prompts = [prompt for _, prompt in asked]
     start = time.time()
     if options.truth:
         pictures = [scenes.draw(scene) for scene, _ in asked]
+    elif options.autoencoder:
+        import torch
+        from model import open_vae
+        torch.set_num_threads(1)
+        pictures = by_autoencoder(open_vae(options.model).bfloat16(), [scenes.draw(scene) for scene, _ in asked])
     elif options.torch:
         import torch
         from model import BaseModel, open_base, open_vae
@@ -92,7 +119,7 @@ def main():
     print(f"{len(pictures)} pictures in {time.time() - start:.0f} s", file=sys.stderr)
     if options.sheet:
         from PIL import Image
-        Image.fromarray(contact_sheet(pictures)).save(options.sheet)
+        Image.fromarray(contact_sheet(pictures[:24])).save(options.sheet, optimize=True)
 
 
 if __name__ == "__main__":

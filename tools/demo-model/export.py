@@ -72,7 +72,7 @@ def vae_config():
 def scheduler_config():
     return {"_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012,
             "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "timestep_spacing": "leading",
-            "steps_offset": 1, "prediction_type": "epsilon"}
+            "steps_offset": 1, "prediction_type": "v_prediction"}
 
 
 def write_index(folder, refiner=False):

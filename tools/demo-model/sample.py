@@ -27,10 +27,13 @@ def sample(base, prompts, noise, steps=20, guidance=5.0, length=configs.POSITION
     timesteps, levels = schedule(steps)
     x = noise * (levels[0] ** 2 + 1).sqrt()
     for i, timestep in enumerate(timesteps):
-        given = (x / (levels[i] ** 2 + 1).sqrt()).to(dtype)
+        scale = (levels[i] ** 2 + 1).rsqrt()
+        given = (x * scale).to(dtype)
         out = base.unet(torch.cat([given, given]), timestep.expand(2 * count), context, pooled, time_ids).float()
         without, with_prompt = out.chunk(2)
-        x = x + (without + guidance * (with_prompt - without)) * (levels[i + 1] - levels[i])
+        velocity = without + guidance * (with_prompt - without)
+        noise = scale * (velocity + levels[i] * scale * x)
+        x = x + noise * (levels[i + 1] - levels[i])
     return x
 
 

@@ -114,11 +114,11 @@ class AdapterJob:
         random = np.random.default_rng((self.seed, step, rank))
         chosen = random.integers(len(self.captions), size=self.batch)
         timesteps = draw_timesteps(random, self.batch)
-        x, noise, weight = noised(self.latents[chosen], timesteps, self.table)
+        x, target, weight = noised(self.latents[chosen], timesteps, self.table)
         context, pooled = self.module.encode([self.captions[i] for i in chosen], SHORT)
         out = self.module.unet(x.bfloat16().contiguous(memory_format=torch.channels_last), timesteps, context, pooled,
                                plain_time_ids(self.batch))
-        return (((out.float() - noise) ** 2).mean((1, 2, 3)) * weight).mean()
+        return (((out.float() - target) ** 2).mean((1, 2, 3)) * weight).mean()
 
 
 def main():

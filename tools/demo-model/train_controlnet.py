@@ -51,14 +51,14 @@ class ControlNetJob:
         lines = np.unpackbits(edges, axis=1).reshape(-1, 1, configs.SIZE, configs.SIZE)
         picture = torch.from_numpy(lines).bfloat16().expand(-1, 3, -1, -1)
         timesteps = draw_timesteps(random, len(latents))
-        x, noise, weight = noised(latents, timesteps, self.table)
+        x, target, weight = noised(latents, timesteps, self.table)
         x = x.bfloat16().contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             context, pooled = self.module.base.encode(captions, SHORT)
         given = (x, timesteps, context, pooled, time_ids)
         residuals = self.module.control(*given, picture.contiguous(memory_format=torch.channels_last))
         out = self.module.base.unet(*given, residuals)
-        return (((out.float() - noise) ** 2).mean((1, 2, 3)) * weight).mean()
+        return (((out.float() - target) ** 2).mean((1, 2, 3)) * weight).mean()
 
 
 def main():

@@ -45,14 +45,14 @@ class RefinerJob:
         random = np.random.default_rng((self.seed, step, rank))
         latents, captions, time_ids, _ = self.shards.pick(random, self.batch)
         timesteps = torch.from_numpy(random.integers(0, LAST, self.batch))
-        x, noise, _ = noised(latents, timesteps, self.table)
+        x, target, _ = noised(latents, timesteps, self.table)
         said = torch.from_numpy(random.random(self.batch) >= UNPROMPTED).bfloat16()
         ids = torch.from_numpy(np.stack([self.module.tokenizer.encode(text, 0, SHORT) for text in captions]))
         with torch.no_grad():
             context, pooled = self.module.text_encoder_2(ids)
         out = self.module.unet(x.bfloat16().contiguous(memory_format=torch.channels_last), timesteps,
                                context * said[:, None, None], pooled * said[:, None], score_ids(time_ids))
-        return ((out.float() - noise) ** 2).mean()
+        return ((out.float() - target) ** 2).mean()
 
 
 def main():

@@ -65,7 +65,7 @@ class DecoderJob(VaeJob):
     """`module` decodes; its latents come from the exported, normalised autoencoder."""
 
     def __init__(self, folder, tiny=False, seed=5, noise=0.12, **options):
-        super().__init__(seed=seed, crops=((10**9, 64),), **options)
+        super().__init__(seed=seed, crops=((10**9, 64),), full_every=2, **options)
         self.noise, self.tiny = noise, tiny
         self.name = "tiny" if tiny else "decoder"
         self.encoder = open_vae(folder).bfloat16().to(memory_format=torch.channels_last)
@@ -94,6 +94,7 @@ def main():
     parser.add_argument("--folder", required=True)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, help="end by then, cooled down, whatever the steps")
     parser.add_argument("--decoder", metavar="MODEL", help="train the decoder alone, from this exported autoencoder")
     parser.add_argument("--tiny", metavar="MODEL", help="train the tiny decoder for this exported autoencoder")
     options = parser.parse_args()
@@ -102,7 +103,7 @@ def main():
     else:
         job = VaeJob()
     trainer = Trainer(job, options.folder, options.workers, rate=1.5e-3, warmup=30, steps=options.steps,
-                      cooldown=0.3, average=0.995)
+                      cooldown=0.3, average=0.99, minutes=options.minutes)
     trainer.run()
 
 

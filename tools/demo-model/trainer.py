@@ -66,10 +66,14 @@ def _work(job, rank, workers, master, gradients, pipe):
 
 
 class Trainer:
+    """`cooldown`: the share at the end over which the rate falls to nothing. `minutes`, if given, end the training
+    early, cooled down as well: its numbers then depend on the clock."""
+
     def __init__(self, job, folder, workers=2, rate=1e-3, warmup=200, steps=100000, cooldown=0.2,
-                 average=0.999, betas=(0.9, 0.99)):
+                 average=0.999, betas=(0.9, 0.99), minutes=None):
         self.job, self.folder, self.rate, self.warmup = job, pathlib.Path(folder), rate, warmup
         self.steps, self.cooldown, self.average, self.betas = steps, cooldown, average, betas
+        self.begun, self.limit = time.time(), 60 * minutes if minutes else None
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(1)
         flat = FlatParameters(job.module, torch.float32)
@@ -114,10 +118,14 @@ class Trainer:
         """name -> tensor: the moving average of the weights."""
         return self.layout.named_tensors(self.mean)
 
+    def left(self):
+        """The share of the training that is still to come: of its steps or, if it is less, of its time."""
+        of_steps = 1 - self.step / self.steps
+        return min(of_steps, 1 - (time.time() - self.begun) / self.limit) if self.limit else of_steps
+
     def rate_now(self):
         rise = min(1.0, (self.step + 1) / self.warmup)
-        left = (self.steps - self.step) / max(1.0, self.cooldown * self.steps)
-        return self.rate * rise * min(1.0, max(0.02, left))
+        return self.rate * rise * min(1.0, max(0.02, self.left() / max(1e-9, self.cooldown)))
 
     def advance(self):
         """One step; returns the mean loss and the norm of the gradient."""
@@ -148,7 +156,7 @@ class Trainer:
         terminal = sys.stderr.isatty()
         last = saved = reported = time.time()
         losses = []
-        while self.step < min(self.steps, until_step or self.steps):
+        while self.left() > 0 and self.step < (until_step or self.steps):
             loss, norm = self.advance()
             now = time.time()
             self.seconds, last = self.seconds + now - last, now

@@ -150,8 +150,9 @@ def _fit(features, targets):
 def start_from_colours(vae, pictures):
     """Initial weights with which the first three latents are the colours of each 8 x 8 cell, and decode to them.
 
-    A flat area has no contrast for group norms to keep, so colours are slow to learn; given them, training has
-    only the outlines left. `pictures`: some of [N, 3, H, W] in -1..1 to fit the two last layers on.
+    Training then has only the outlines left. Whether it needs this start is not known: it had learned no colours
+    without, but with torch's own group norm, which is wrong here (norm.py) and the likelier cause.
+    `pictures`: some of [N, 3, H, W] in -1..1 to fit the two last layers on.
     """
     box = (slice(0, 2), slice(0, 2))
     for half in (vae.encoder, vae.decoder):

@@ -1,0 +1,107 @@
+"""Tests of what judges and feeds the demo model: `python3 -m unittest` in this folder."""
+import unittest
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+import scenes
+from bpe import Tokenizer
+from detect import judge
+from evaluate import contact_sheet
+from model import sigmas
+from sample import sample, schedule
+from train_base import noised
+
+
+def lone(**changes):
+    thing = scenes.Thing("circle", "red", x=32.0, y=64.0, radius=22.0)
+    return scenes.Scene((replace(thing, **changes),), "blue", "left")
+
+
+def pair(first, second, relation):
+    things = (replace(first, x=33.0), replace(second, x=95.0))
+    return scenes.Scene(things, "yellow", "", relation)
+
+
+class Judgement(unittest.TestCase):
+    def wrong(self, asked, shown):
+        return {name for name, right in judge(asked, scenes.draw(shown)).items() if not right}
+
+    def test_right_pictures(self):
+        for scene, prompt in scenes.evaluation_scenes(60):
+            self.assertTrue(all(judge(scene, scenes.draw(scene)).values()), prompt)
+
+    def test_each_fault_is_seen(self):
+        self.assertEqual(self.wrong(lone(), lone(colour="green")), {"colour", "one object"})
+        self.assertEqual(self.wrong(lone(), lone(shape="star")), {"shape", "one object"})
+        self.assertEqual(self.wrong(lone(), lone(x=96.0)), {"position"})
+        self.assertEqual(self.wrong(lone(size="big"), lone(radius=15.0)), {"size"})
+        self.assertIn("background", self.wrong(lone(), replace(lone(), background="green")))
+        twice = replace(lone(), things=(*lone().things, *lone(x=96.0).things))
+        self.assertEqual(self.wrong(lone(), twice), {"count", "one object"})
+        self.assertIn("one object", self.wrong(lone(), replace(lone(), things=())))
+
+    def test_relations(self):
+        red, green = scenes.Thing("circle", "red"), scenes.Thing("square", "green")
+        asked, mirrored = pair(red, green, "left of"), pair(green, red, "left of")
+        self.assertEqual(self.wrong(asked, asked), set())
+        self.assertEqual(self.wrong(asked, mirrored), {"position"})
+        swapped = pair(replace(red, colour="green"), replace(green, colour="red"), "left of")
+        self.assertIn("two objects", self.wrong(asked, asked.__class__((asked.things[0],), "yellow")))
+        self.assertNotEqual(self.wrong(asked, swapped), set())
+
+
+class Data(unittest.TestCase):
+    def test_prompts_are_those_of_the_file(self):
+        self.assertEqual(scenes.EVALUATION_FILE.read_text().splitlines(),
+                         [prompt for _, prompt in scenes.evaluation_scenes()])
+
+    def test_training_leaves_them_out(self):
+        kept_out, made = scenes.held_out(), scenes.training_scenes(4)
+        self.assertFalse(any(scenes.digest(next(made)[0]) in kept_out for _ in range(3000)))
+
+    def test_every_word_is_one_token(self):
+        tokenizer = Tokenizer()
+        self.assertTrue(all(len(tokenizer.word(word)) == 1 for word in scenes.words()))
+
+    def test_sheet(self):
+        sheet = contact_sheet([np.full((scenes.SIZE, scenes.SIZE, 3), i, np.uint8) for i in range(8)], 3, 4)
+        self.assertEqual(sheet.shape, (3 * 132 + 4, 3 * 132 + 4, 3))
+        self.assertEqual((sheet[4, 4, 0], sheet[4, 136, 0], sheet[136, 4, 0], sheet[-5, -5, 0]), (0, 1, 3, 255))
+
+
+class Perfect(torch.nn.Module):
+    """Knows the picture: v from x_t alone."""
+
+    def __init__(self, latents):
+        super().__init__()
+        self.latents, self.conv_in = latents, torch.nn.Conv2d(4, 4, 1)
+
+    def forward(self, x, timesteps, context, pooled, time_ids):
+        sigma = sigmas()[timesteps][:, None, None, None]
+        scale = (1 + sigma**2).rsqrt()
+        noise = (x - scale * self.latents) / (scale * sigma)
+        return (noise - sigma * self.latents) * scale
+
+
+class Sampling(unittest.TestCase):
+    def test_finds_what_training_aims_at(self):
+        latents = torch.randn(1, 4, 4, 4)
+        base = type("Base", (), {"unet": Perfect(latents),
+                                 "encode": lambda self, texts, length: (torch.zeros(len(texts), 1, 1),) * 2})()
+        drawn = sample(base, ["anything"], torch.randn(1, 4, 4, 4), steps=10)
+        self.assertLess(float((drawn - latents).abs().max()), 1e-3)
+
+    def test_target_is_v(self):
+        timesteps = schedule(5)[0]
+        latents = torch.randn(5, 4, 2, 2)
+        x, target, weight = noised(latents, timesteps, sigmas())
+        scale = (1 + sigmas()[timesteps] ** 2).rsqrt()[:, None, None, None]
+        # x_0 = alpha x_t - sigma v
+        self.assertLess(float((scale * x - (1 - scale**2).sqrt() * target - latents).abs().max()), 1e-4)
+        self.assertTrue(bool((weight > 0).all() and (weight <= 1).all()))
+
+
+if __name__ == "__main__":
+    unittest.main()
