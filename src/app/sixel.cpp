@@ -72,6 +72,7 @@ Palette choose_palette(const std::vector<Rgb>& pixels) {
     std::map<Rgb, int> counts;
     for (const Rgb& pixel : pixels) ++counts[pixel];
     std::vector<Counted> colours;
+    colours.reserve(counts.size());
     for (const auto& [rgb, count] : counts) colours.push_back({rgb, count});
     std::vector<Box> boxes{measured(colours, 0, colours.size())};
     while (boxes.size() < kColours) {
@@ -115,7 +116,9 @@ void add_band(std::string& text, const std::vector<std::uint8_t>& indices, int w
         for (int x = 0; x < width; ++x) {
             int bits = 0;
             for (int y = 0; y < rows; ++y)
-                if (indices[static_cast<std::size_t>(y * width + x)] == colour) bits |= 1 << y;
+                if (indices[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) +
+                            static_cast<std::size_t>(x)] == colour)
+                    bits |= 1 << y;
             const char character = static_cast<char>('?' + bits);
             if (length > 0 && character != run) {
                 add_run(text, run, length);
