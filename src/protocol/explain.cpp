@@ -14,8 +14,13 @@ namespace {
 constexpr std::size_t kDefaultMaxBytes = 32 * 1024;  // of a text
 
 std::vector<std::string> strings_of(const Json& rule, const char* keyword) {
+    std::vector<std::string> strings;
     const auto list = rule.find(keyword);
-    return list == rule.end() ? std::vector<std::string>{} : list->get<std::vector<std::string>>();
+    if (list == rule.end()) return strings;
+    strings.reserve(list->size());
+    // true and false may stand beside words.
+    for (const Json& one : *list) strings.push_back(one.is_string() ? one.get<std::string>() : one.dump());
+    return strings;
 }
 
 std::vector<std::string> types_of(const Json& rule) {

@@ -189,7 +189,8 @@ Json Normaliser::value(const Json& sent, const Json& rule, const std::string& se
     if (sent.is_string() && allowed != rule.end()) {
         const auto& text = sent.get_ref<const std::string&>();
         for (const auto& name : *allowed)
-            if (text.size() <= kLongestName && same_name(name.get_ref<const std::string&>(), text))
+            if (name.is_string() && text.size() <= kLongestName &&
+                same_name(name.get_ref<const std::string&>(), text))
                 return name;
     }
     return sent;

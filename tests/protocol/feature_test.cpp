@@ -92,6 +92,24 @@ TEST(Features, DevicesAreKnownByAllTheirNames) {
                      ErrorCode::kInvalidRequest, "/data/device", "privateuseone");
 }
 
+TEST(Features, MemorySwitchesAreFlagsOrWords) {
+    const std::pair<const char*, MemoryWish> cases[] = {
+        {"true", MemoryWish::kOn},         {"false", MemoryWish::kOff},     {"\"never\"", MemoryWish::kNever},
+        {"\"Never\"", MemoryWish::kNever}, {"\"auto\"", MemoryWish::kAuto}, {"null", MemoryWish::kAuto}};
+    for (const auto& [sent, wish] : cases) {
+        const Message flat =
+            parse_message(inference(std::string(R"({"prompt":"p","cpu_offload":)") + sent + "}"));
+        EXPECT_EQ(generation_of(flat).memory.cpu_offload, wish) << sent;
+        const Message enhanced = parse_message(inference(
+            std::string(R"({"Conditioning":{"Prompt":"p"},"Performance":{"SequentialCpuOffload":)") + sent +
+            "}}"));
+        EXPECT_EQ(generation_of(enhanced).memory.sequential_cpu_offload, wish) << sent;
+    }
+    for (const char* sent : {"\"sometimes\"", "3"})
+        expect_error(inference(std::string(R"({"prompt":"p","vae_tiling":)") + sent + "}"),
+                     ErrorCode::kInvalidRequest, "/data/vae_tiling", "never");
+}
+
 TEST(Features, SwitchedOffPasses) {
     const Message message = parse_message(inference(
         R"({"prompt":"p","loras":[],"lora":{"enabled":false,"models":[{"name":"a"}]},"controlnets":null,"refiner_model":"none","clip_skip":0,"safety_checker":false,"quality":0,"postprocessing":[{"Type":"upscale","Enabled":false}]})"));
