@@ -272,7 +272,8 @@ class GenerationTask final : public Task {
             meter_.set_steps(request_.steps.value_or(30));
         }
         const auto model = find_model();
-        if (pass_ == 0 && request_.model.empty() && parts_.models.is_default(now.files)) tell_default(*model);
+        if (pass_ == 0 && request_.model.empty() && parts_.models.is_default(now.files))
+            warn(default_model_note(parts_.config, *model));
         if (request_.width_of_model || request_.height_of_model) take_size_of(*model);
         for (const auto& warning : model->warnings) warn(pass_ == 0 ? warning : "refiner: " + warning);
         takes_score_ = takes_score_ || model->unet->config().time_id_count == kIdsOfRefiner;
@@ -287,15 +288,6 @@ class GenerationTask final : public Task {
         }
         describe_result(*model);
         share_plan(*model);
-    }
-
-    void tell_default(const SdxlModel& model) {
-        const auto [height, width] = model.unet->config().sample_size;
-        warn("no model was named: " + (parts_.config.default_is_demo
-                                           ? "the built-in demo model was used; it draws simple shapes at " +
-                                                 std::to_string(width * kPixelsPerLatent) + " x " +
-                                                 std::to_string(height * kPixelsPerLatent)
-                                           : "the default one was used, " + model.path.string()));
     }
 
     // Settles the size that was left to the model, and reads what is brought to it.
@@ -352,17 +344,11 @@ class GenerationTask final : public Task {
 
     void describe_result(const SdxlModel& model) {
         const SamplingPlan plan = plan_sampling(request_, model);
-        tell_precision(model);
+        if (auto text = precision_note(request_.precision, model, parts_.backend); !text.empty())
+            warn(std::move(text));
         if (request_.refiner && passes_.size() == 1)
             warn("the refiner took no part: it was to take over at the end of the steps");
         for (auto& text : without_effect(request_, plan, inputs_)) warn(std::move(text));
-        const auto& taken = inputs_.latents;
-        if (taken && request_.denoising_start > 0 &&
-            (taken->width * kPixelsPerLatent != request_.width ||
-             taken->height * kPixelsPerLatent != request_.height))
-            warn(
-                "latents were brought to another size with noise in them, which spoils it: let a stage end "
-                "(denoising_end 1) before the next one changes the size");
         result_.guidance_scale = plan.guidance_scale;
         result_.scheduler = plan.type;
         result_.sigma_schedule = plan.sigmas();
@@ -380,17 +366,6 @@ class GenerationTask final : public Task {
         result_.dtype = model.dtype();
         result_.device = parts_.device.id;
         result_.device_name = device_label(parts_.device);
-    }
-
-    // Where it is not what the request asked for.
-    void tell_precision(const SdxlModel& model) {
-        const Precision asked = request_.precision;
-        const bool other = (asked == Precision::kBF16 && model.compute != DType::kBF16) ||
-                           (asked == Precision::kHalf && model.compute == DType::kF32) ||
-                           (asked == Precision::kInt8 && !model.int8);
-        if (other)
-            warn("precision: the '" + std::string(parts_.backend.name()) + "' backend has no " +
-                 std::string(precision_name(asked)) + " here, " + model.dtype() + " was used");
     }
 
     // The VAE of this pass: the request's own, or the model's; in float32 once it has failed in less.

@@ -18,6 +18,13 @@ std::vector<std::string> without_effect(const GenerationRequest& request, const 
     if (!inputs.mask.empty() &&
         std::all_of(inputs.mask.begin(), inputs.mask.end(), [](float value) { return value == 0.F; }))
         said.emplace_back("the mask is black everywhere: nothing is redrawn");
+    const auto& taken = inputs.latents;
+    if (taken && request.denoising_start > 0 &&
+        (taken->width * kPixelsPerLatent != request.width ||
+         taken->height * kPixelsPerLatent != request.height))
+        said.emplace_back(
+            "latents were brought to another size with noise in them, which spoils it: let a stage end "
+            "(denoising_end 1) before the next one changes the size");
     return said;
 }
 
@@ -27,6 +34,24 @@ std::vector<std::string> without_effect(const GenerationRequest& request, bool t
                         request.negative_aesthetic_score == silent.negative_aesthetic_score))
         return {};
     return {"aesthetic_score has no effect: no refiner took part"};
+}
+
+std::string precision_note(Precision asked, const SdxlModel& model, const Backend& backend) {
+    const bool other = (asked == Precision::kBF16 && model.compute != DType::kBF16) ||
+                       (asked == Precision::kHalf && model.compute == DType::kF32) ||
+                       (asked == Precision::kInt8 && !model.int8);
+    if (!other) return "";
+    return "precision: the '" + std::string(backend.name()) + "' backend has no " +
+           std::string(precision_name(asked)) + " here, " + model.dtype() + " was used";
+}
+
+std::string default_model_note(const EngineConfig& config, const SdxlModel& model) {
+    const auto [height, width] = model.unet->config().sample_size;
+    return "no model was named: " + (config.default_is_demo
+                                         ? "the built-in demo model was used; it draws simple shapes at " +
+                                               std::to_string(width * kPixelsPerLatent) + " x " +
+                                               std::to_string(height * kPixelsPerLatent)
+                                         : "the default one was used, " + model.path.string());
 }
 
 }  // namespace sdxl
