@@ -6,6 +6,11 @@
 
 namespace sdxl {
 
+bool is_there(const std::filesystem::path& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored);
+}
+
 std::string file_stamp(const std::filesystem::path& path) {
     namespace fs = std::filesystem;
     std::error_code ignored;

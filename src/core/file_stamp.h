@@ -1,4 +1,4 @@
-// Whether a file or folder is still the one that was read.
+// Whether a file or folder is there, and still the one that was read.
 //
 // Any thread.
 #pragma once
@@ -7,6 +7,9 @@
 #include <string>
 
 namespace sdxl {
+
+// What cannot be looked at is not there.
+bool is_there(const std::filesystem::path& path);
 
 // Changes with the file's size and time of writing; of a folder, with those of every file below it. What
 // cannot be read has a stamp, too.

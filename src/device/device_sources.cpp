@@ -8,16 +8,12 @@
 #include "backend/plugin_loader.h"
 #include "backend/reference/reference_backend.h"
 #include "core/error.h"
+#include "core/file_stamp.h"
 
 namespace sdxl {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_there(const fs::path& path) {
-    std::error_code ignored;
-    return fs::exists(path, ignored);
-}
 
 // Intel's graphics, which torch calls "xpu".
 bool intel_graphics_there() {

@@ -56,6 +56,11 @@ MemoryWishes wishes_for(const DeviceInfo& device, std::uint64_t total_bytes, Mem
     return wishes;
 }
 
+// The CPU's always works on tiles of its scores.
+bool slices_attention(const DeviceInfo& device, const MemoryWishes& wishes) {
+    return device.type == "cpu" || wishes.attention_slicing != MemoryWish::kNever;
+}
+
 // For limit_attention().
 std::uint64_t attention_bytes(MemoryWish slicing) {
     constexpr std::uint64_t kSlices = std::uint64_t{64} << 20, kAll = std::uint64_t{1} << 50;
@@ -104,6 +109,7 @@ void MemoryKeeper::make(const SdxlModel& model, MemoryStep first) {
     situation.base_bytes = use.used_bytes - std::min(use.used_bytes, own + others);
     situation.limit_bytes = use.limit_bytes;
     plan_ = plan_memory(model, needs_, wishes_, situation, first);
+    plan_->report.attention_slicing = slices_attention(parts_.device, wishes_);
     const std::uint64_t peak = plan_->report.estimated_peak_bytes;
     const std::uint64_t rest = use.limit_bytes > peak ? use.limit_bytes - peak : 0;
     parts_.models.make_room(model, plan_->stays() ? planned_weights(model) : 0,
@@ -136,7 +142,7 @@ std::vector<std::string> MemoryKeeper::warnings() const {
                         (plan_->against_wish ? ", although the request has that off" : ""));
     if (wishes_.vae_slicing == MemoryWish::kNever)
         texts.push_back("vae_slicing: pictures are decoded one by one all the same, which costs no time");
-    if (wishes_.attention_slicing == MemoryWish::kNever && parts_.device.type == "cpu")
+    if (wishes_.attention_slicing == MemoryWish::kNever && slices_attention(parts_.device, wishes_))
         texts.push_back("attention_slicing: attention works on a part of its scores at a time all the same");
     return texts;
 }

@@ -19,13 +19,6 @@ constexpr std::size_t kMostNames = 256;
 constexpr std::size_t kMostModels = 8;
 constexpr std::size_t kMostVaes = 2;
 
-// Every network of a model that takes memory, each once.
-void collect(const SdxlModel& model, std::set<const WeightPlacement*>& placements) {
-    placements.insert(&model.vae->placement());
-    for (const AdapterPart part : {AdapterPart::kTextEncoder, AdapterPart::kTextEncoder2, AdapterPart::kUnet})
-        if (const AdaptedPart* weights = model.weights->part(part)) placements.insert(&weights->placement());
-}
-
 }  // namespace
 
 ModelCache::Suite ModelCache::suite_of(const std::string& name, const ModelParts& parts) const {
@@ -155,13 +148,13 @@ double ModelCache::make_ready(const SdxlModel& model, const PartsToMake& parts, 
 }
 
 std::uint64_t ModelCache::resident_beside(const SdxlModel& model) const {
-    std::set<const WeightPlacement*> placements, own;
-    for (const Entry& entry : entries_) collect(*entry.model, placements);
-    for (const VaeEntry& entry : vaes_) placements.insert(&entry.vae->placement());
-    collect(model, own);
+    std::set<const WeightPlacement*> others;
+    for (const Entry& entry : entries_)
+        for (const WeightPlacement* placement : entry.model->placements()) others.insert(placement);
+    for (const VaeEntry& entry : vaes_) others.insert(&entry.vae->placement());
+    for (const WeightPlacement* own : model.placements()) others.erase(own);
     std::uint64_t sum = 0;
-    for (const WeightPlacement* placement : placements)
-        if (!own.contains(placement)) sum += placement->resident_bytes();
+    for (const WeightPlacement* placement : others) sum += placement->resident_bytes();
     return sum;
 }
 

@@ -18,16 +18,23 @@ std::string gib(std::uint64_t bytes) {
     return std::to_string(hundredths / 100) + "." + (rest.size() < 2 ? "0" : "") + rest + " GiB";
 }
 
+std::uint64_t text_weights(const SdxlModel& model) {
+    std::uint64_t sum = 0;
+    for (const auto* text : {model.rehearsed_text.get(), model.rehearsed_text_2.get()})
+        if (text != nullptr) sum += text->weight_bytes();
+    return sum;
+}
+
 // What the networks of one model take.
 class Estimate {
   public:
     Estimate(const SdxlModel& model, const MemoryNeeds& needs, const MemorySituation& situation)
-        : model_(model), needs_(needs), base_(situation.base_bytes) {
-        for (const auto* text : {model.rehearsed_text.get(), model.rehearsed_text_2.get()})
-            if (text != nullptr) text_weights_ += text->weight_bytes();
-        unet_weights_ = model.rehearsed_unet->weight_bytes();
-        vae_weights_ = model.rehearsed_vae->weight_bytes();
-    }
+        : model_(model),
+          needs_(needs),
+          base_(situation.base_bytes),
+          text_weights_(text_weights(model)),
+          unet_weights_(model.rehearsed_unet->weight_bytes()),
+          vae_weights_(model.rehearsed_vae->weight_bytes()) {}
 
     void fill(MemoryPlan& plan) const {
         MemoryReport& report = plan.report;
@@ -101,7 +108,7 @@ class Estimate {
     const SdxlModel& model_;
     const MemoryNeeds& needs_;
     std::uint64_t base_;
-    std::uint64_t text_weights_ = 0, unet_weights_ = 0, vae_weights_ = 0;
+    std::uint64_t text_weights_, unet_weights_, vae_weights_;
 };
 
 bool is_on(MemoryWish wish) {
@@ -189,17 +196,12 @@ int pictures_together(int width, int height) {
 }
 
 std::uint64_t planned_weights(const SdxlModel& model) {
-    std::uint64_t sum = model.rehearsed_unet->weight_bytes() + model.rehearsed_vae->weight_bytes();
-    for (const auto* text : {model.rehearsed_text.get(), model.rehearsed_text_2.get()})
-        if (text != nullptr) sum += text->weight_bytes();
-    return sum;
+    return text_weights(model) + model.rehearsed_unet->weight_bytes() + model.rehearsed_vae->weight_bytes();
 }
 
 std::uint64_t resident_bytes(const SdxlModel& model) {
-    std::uint64_t sum = model.vae->placement().resident_bytes();
-    for (const AdapterPart part : {AdapterPart::kTextEncoder, AdapterPart::kTextEncoder2, AdapterPart::kUnet})
-        if (const AdaptedPart* weights = model.weights->part(part))
-            sum += weights->placement().resident_bytes();
+    std::uint64_t sum = 0;
+    for (const WeightPlacement* placement : model.placements()) sum += placement->resident_bytes();
     return sum;
 }
 

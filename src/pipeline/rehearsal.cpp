@@ -32,14 +32,14 @@ std::uint64_t rehearse_text(const Rehearsed<ClipTextModel>& encoder, std::int64_
     const ClipTextConfig& config = encoder.network().config();
     const std::vector<std::int32_t> ids(static_cast<std::size_t>(prompts * config.max_positions),
                                         config.eos_token_id);
-    return encoder.peak_of([&](const Context& ctx) { encoder.network().forward(ctx, ids); });
+    return encoder.peak_of({prompts}, [&](const Context& ctx) { encoder.network().forward(ctx, ids); });
 }
 
 std::uint64_t rehearse_unet(const Rehearsed<UNet2DConditionModel>& unet, std::int64_t batch, int width,
                             int height) {
     constexpr std::int64_t kTokens = 77;
     const UNetConfig& config = unet.network().config();
-    return unet.peak_of([&](const Context& ctx) {
+    return unet.peak_of({batch, width, height}, [&](const Context& ctx) {
         const auto empty = [&](const Shape& shape) { return ctx.backend.empty(shape, ctx.compute); };
         const std::vector<float> time_ids(static_cast<std::size_t>(batch * config.time_id_count));
         const std::vector<float> timesteps(static_cast<std::size_t>(batch));
@@ -59,13 +59,6 @@ RehearsedVae::RehearsedVae(DType compute, const WeightMap& weights, const std::s
     vae_->placement().make_all(CancelToken());
 }
 
-template <class Run>
-std::uint64_t RehearsedVae::peak_of(const Run& run) const {
-    backend_->begin();
-    run(Context{*backend_, compute_});
-    return backend_->peak_bytes();
-}
-
 namespace {
 
 // The finished values, the picture made of them, and its file.
@@ -81,15 +74,10 @@ std::uint64_t RehearsedVae::decode_bytes(int width, int height, const std::optio
     Latents latents{height / kPixelsPerLatent, width / kPixelsPerLatent, {}};
     latents.values.resize(static_cast<std::size_t>(kLatentChannels) *
                           static_cast<std::size_t>(latents.height) * static_cast<std::size_t>(latents.width));
-    return host_bytes(width, height) +
-           peak_of([&](const Context& ctx) { vae_->decode(ctx, latents, tiles); });
-}
-
-std::uint64_t RehearsedVae::encode_bytes(int width, int height, const std::optional<TileSizes>& tiles) const {
-    const std::vector<float> pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
-    CountedNoise noise(RngKind::kCpu, 0);
-    return host_bytes(width, height) +
-           peak_of([&](const Context& ctx) { vae_->encode(ctx, pixels, height, width, noise, tiles); });
+    const TileSizes sizes = tiles.value_or(TileSizes{0, 0});
+    return host_bytes(width, height) + peaks_.of({width, height, sizes.tile, sizes.overlap}, *backend_, [&] {
+        vae_->decode(Context{*backend_, compute_}, latents, tiles);
+    });
 }
 
 }  // namespace sdxl

@@ -6,6 +6,8 @@
 // Errors: Failure, kInvalidModel, for tensors that are missing or do not fit.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -25,6 +27,26 @@ namespace sdxl {
 // REQUIRES: all of them are there.
 std::uint64_t passing_bytes(const WeightPlacement& weights);
 
+// Peaks that were found, by what was asked: a plan asks the same for each of its steps, and requests of one
+// size come one after the other.
+class KnownPeaks {
+  public:
+    using Question = std::array<std::int64_t, 4>;
+    // The most memory that activations take while `run` does.
+    template <class Run>
+    std::uint64_t of(const Question& question, RehearsalBackend& backend, const Run& run) {
+        constexpr std::size_t kMost = 256;
+        if (const auto known = peaks_.find(question); known != peaks_.end()) return known->second;
+        if (peaks_.size() == kMost) peaks_.clear();
+        backend.begin();
+        run();
+        return peaks_[question] = backend.peak_bytes();
+    }
+
+  private:
+    std::map<Question, std::uint64_t> peaks_;
+};
+
 // A network on the backend that counts.
 template <class Network>
 class Rehearsed {
@@ -40,17 +62,14 @@ class Rehearsed {
     }
 
     const Network& network() const { return *network_; }
-    Context context() const { return {*backend_, form_.compute}; }
     std::uint64_t weight_bytes() const { return placement_.resident_bytes(); }
     // What streaming all of its weights takes: two at a time, and what is kept for the next ones of their
     // size.
     std::uint64_t passing_bytes() const { return sdxl::passing_bytes(placement_); }
-    // The most memory that activations take while `run` does.
+    // The most memory that activations take while `run` does, the same for the same question.
     template <class Run>
-    std::uint64_t peak_of(const Run& run) const {
-        backend_->begin();
-        run(context());
-        return backend_->peak_bytes();
+    std::uint64_t peak_of(const KnownPeaks::Question& question, const Run& run) const {
+        return peaks_.of(question, *backend_, [&] { run(Context{*backend_, form_.compute}); });
     }
 
   private:
@@ -58,6 +77,7 @@ class Rehearsed {
     WeightForm form_;
     WeightPlacement placement_;
     std::unique_ptr<Network> network_;
+    mutable KnownPeaks peaks_;
 };
 
 // For encoding `prompts` prompts of one chunk.
@@ -77,15 +97,12 @@ class RehearsedVae {
     const WeightMap& weights() const { return vae_->weights(); }
     std::uint64_t weight_bytes() const { return vae_->placement().resident_bytes(); }
     std::uint64_t decode_bytes(int width, int height, const std::optional<TileSizes>& tiles) const;
-    std::uint64_t encode_bytes(int width, int height, const std::optional<TileSizes>& tiles) const;
 
   private:
-    template <class Run>
-    std::uint64_t peak_of(const Run& run) const;
-
     std::unique_ptr<RehearsalBackend> backend_;
     DType compute_;
     std::unique_ptr<VaeModel> vae_;
+    mutable KnownPeaks peaks_;
 };
 
 }  // namespace sdxl

@@ -179,6 +179,14 @@ std::shared_ptr<VaePart> take_vae(Backend& backend, DType compute, ModelShelf& s
 
 }  // namespace
 
+std::vector<WeightPlacement*> SdxlModel::placements() const {
+    std::vector<WeightPlacement*> all;
+    for (const AdapterPart part : {AdapterPart::kTextEncoder, AdapterPart::kTextEncoder2, AdapterPart::kUnet})
+        if (AdaptedPart* here = weights->part(part)) all.push_back(&here->placement());
+    all.push_back(&vae->placement());
+    return all;
+}
+
 std::shared_ptr<const SdxlModel> open_sdxl_model(const ModelFiles& files, Backend& backend, WeightForm form,
                                                  ModelShelf& shelf) {
     Checkpoint checkpoint = open_checkpoint(files);

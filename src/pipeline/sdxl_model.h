@@ -53,6 +53,9 @@ struct SdxlModel {
     std::shared_ptr<const Rehearsed<UNet2DConditionModel>> rehearsed_unet;
     std::shared_ptr<const RehearsedVae> rehearsed_vae;
 
+    // Of all its networks: the text encoders, the UNet, the VAE.
+    std::vector<WeightPlacement*> placements() const;
+
     std::string dtype() const { return int8 ? "int8" : std::string(dtype_name(compute)); }
 };
 

@@ -167,7 +167,7 @@ OrderedJson action_capabilities(const EngineStatus& status) {
             {"memoryOptimizations", memory_optimizations()},
             {"postprocessingOptions", OrderedJson::array()},
             {"deviceName", status.device_name},
-            {"devices", action_devices(status)},
+            {"devices", devices_json(status, true)},
             {"gpuId", or_null(status.device)}};
 }
 

@@ -156,7 +156,7 @@ OrderedJson memory_json(const MemoryReport& memory, bool camel_case) {
             {"vae", residency_name(memory.vae)},
             {name("vae_tiling", "vaeTiling"), memory.vae_tiling},
             {name("vae_slicing", "vaeSlicing"), true},
-            {name("attention_slicing", "attentionSlicing"), true},
+            {name("attention_slicing", "attentionSlicing"), memory.attention_slicing},
             {name("estimated_by_stage", "estimatedByStage"), std::move(stages)},
             {name("estimated_peak", "estimatedPeak"), memory.estimated_peak_bytes},
             {name("measured_peak", "measuredPeak"), memory.measured_peak_bytes},

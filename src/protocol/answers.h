@@ -41,7 +41,7 @@ OrderedJson message_model(const ModelInfo& model);
 OrderedJson message_status(const WorkerStatus& status);
 OrderedJson message_capabilities(const EngineStatus& status);
 // The machine's devices, this worker's own first [status_answer.cpp].
-OrderedJson message_devices(const EngineStatus& status);
+OrderedJson devices_json(const EngineStatus& status, bool camel_case);
 
 OrderedJson action_generation(const ReplyTo& to, const GenerationResult& result);
 OrderedJson action_batch(const ReplyTo& to, const BatchResult& result);
@@ -49,7 +49,6 @@ OrderedJson action_stages(const ReplyTo& to, const StagesResult& result);
 OrderedJson action_model(const ModelInfo& model);
 OrderedJson action_status(const WorkerStatus& status);
 OrderedJson action_capabilities(const EngineStatus& status);
-OrderedJson action_devices(const EngineStatus& status);
 
 // What this worker can do, by name; true for the few that are built.
 struct Feature {

@@ -151,7 +151,7 @@ OrderedJson message_capabilities(const EngineStatus& status) {
             {"postprocessing_options", OrderedJson::array()},
             {"device", status.device},
             {"device_name", status.device_name},
-            {"devices", message_devices(status)},
+            {"devices", devices_json(status, false)},
             {"backend", status.backend}};
 }
 

@@ -81,7 +81,8 @@ OrderedJson list_of(const WorkerStatus& status, Shape shape) {
 
 }  // namespace
 
-OrderedJson message_devices(const EngineStatus& status) {
+OrderedJson devices_json(const EngineStatus& status, bool camel_case) {
+    const auto name = [&](const char* snake, const char* camel) { return camel_case ? camel : snake; };
     OrderedJson devices = OrderedJson::array();
     for (const DeviceStatus& device : status.devices)
         devices.push_back({{"device", device.id},
@@ -89,25 +90,9 @@ OrderedJson message_devices(const EngineStatus& status) {
                            {"type", device.type},
                            {"backend", device.backend},
                            {"capability", or_null(device.capability)},
-                           {"total_memory", device.memory_total_bytes},
-                           {"available_memory", device.memory_available_bytes},
-                           {"performance_score", device.score},
-                           {"healthy", device.fault.empty()},
-                           {"fault", or_null(device.fault)}});
-    return devices;
-}
-
-OrderedJson action_devices(const EngineStatus& status) {
-    OrderedJson devices = OrderedJson::array();
-    for (const DeviceStatus& device : status.devices)
-        devices.push_back({{"device", device.id},
-                           {"name", device.name},
-                           {"type", device.type},
-                           {"backend", device.backend},
-                           {"capability", or_null(device.capability)},
-                           {"totalMemory", device.memory_total_bytes},
-                           {"availableMemory", device.memory_available_bytes},
-                           {"performanceScore", device.score},
+                           {name("total_memory", "totalMemory"), device.memory_total_bytes},
+                           {name("available_memory", "availableMemory"), device.memory_available_bytes},
+                           {name("performance_score", "performanceScore"), device.score},
                            {"healthy", device.fault.empty()},
                            {"fault", or_null(device.fault)}});
     return devices;
@@ -122,7 +107,7 @@ OrderedJson message_status(const WorkerStatus& status) {
         {"device", engine.device},
         {"device_name", engine.device_name},
         {"backend", engine.backend},
-        {"devices", message_devices(engine)},
+        {"devices", devices_json(engine, false)},
         {"memory", {{"total_bytes", engine.memory_total_bytes}, {"used_bytes", engine.memory_used_bytes}}},
         {"models", std::move(models)},
         {"default_model", or_null(engine.default_model)},
@@ -153,7 +138,7 @@ OrderedJson action_status(const WorkerStatus& status) {
             {"device", engine.device},
             {"deviceName", engine.device_name},
             {"backend", engine.backend},
-            {"devices", action_devices(engine)},
+            {"devices", devices_json(engine, true)},
             {"memoryTotalBytes", engine.memory_total_bytes},
             {"memoryUsedBytes", engine.memory_used_bytes},
             {"models", std::move(models)},

@@ -47,6 +47,7 @@ struct MemoryReport {
     Residency unet = Residency::kStays;
     Residency vae = Residency::kStays;
     bool vae_tiling = false;
+    bool attention_slicing = true;
     std::vector<StageMemory> stages;
     std::uint64_t estimated_peak_bytes = 0;
     std::uint64_t limit_bytes = 0;  // what there was; 0: unknown

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/file_stamp.h"
 #include "weights/component_names.h"
 #include "weights/control_names.h"
 #include "weights/json_file.h"
@@ -182,11 +183,6 @@ void read_t2i_adapter(ControlCheckpoint& control, const Names& names) {
         else
             ignored.add(names.full(name));
     control.warnings = ignored.warnings();
-}
-
-bool is_there(const fs::path& path) {
-    std::error_code ignored;
-    return fs::exists(path, ignored);
 }
 
 fs::path weights_in(const fs::path& folder) {

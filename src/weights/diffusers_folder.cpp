@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/file_stamp.h"
 #include "weights/checkpoint.h"
 #include "weights/clip_names.h"
 #include "weights/component_names.h"
@@ -14,11 +15,6 @@ namespace sdxl {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_there(const fs::path& path) {
-    std::error_code ignored;
-    return fs::exists(path, ignored);
-}
 
 [[noreturn]] void refuse_without_weights(const fs::path& folder, const std::string& stem) {
     std::error_code ignored;

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/file_stamp.h"
 #include "weights/component_names.h"
 #include "weights/json_file.h"
 #include "weights/model_kind.h"
@@ -18,11 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kOpenClip = "visual.";
-
-bool is_there(const fs::path& path) {
-    std::error_code ignored;
-    return fs::exists(path, ignored);
-}
 
 [[noreturn]] void refuse_format(const fs::path& path) {
     fail(ErrorCode::kUnsupported, "'" + path.string() +

@@ -9,6 +9,7 @@
 
 #include "core/edit_distance.h"
 #include "core/error.h"
+#include "core/file_stamp.h"
 #include "weights/safetensors_header.h"
 #include "weights/torch_file.h"
 
@@ -39,11 +40,6 @@ const Kind& kind_of(FileKind kind) {
         {"IP-Adapter", {"ip_adapter", "ip-adapter", "ipadapter", "IP-Adapter"}},
     };
     return kinds[static_cast<std::size_t>(kind)];
-}
-
-bool is_there(const fs::path& path) {
-    std::error_code ignored;
-    return fs::exists(path, ignored);
 }
 
 bool is_weights_file(const fs::path& path) {

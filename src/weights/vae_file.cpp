@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/file_stamp.h"
 #include "weights/checkpoint.h"
 #include "weights/component_names.h"
 #include "weights/json_file.h"
@@ -19,11 +20,6 @@ namespace sdxl {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_there(const fs::path& path) {
-    std::error_code ignored;
-    return fs::exists(path, ignored);
-}
 
 // What all names begin with: a whole file's worth of a prefix, or nothing.
 std::string_view common_prefix(const FileTensors& tensors) {

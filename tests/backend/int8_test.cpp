@@ -12,6 +12,7 @@
 
 #include "backend/onednn/onednn_backend.h"
 #include "backend/reference/reference_backend.h"
+#include "numbering.h"
 #include "parity.h"
 
 namespace sdxl {
@@ -362,17 +363,6 @@ TEST_F(Int8, EntriesOfABatchAreIndependent) {
         }
     }
 }
-
-// Adds its row's number, and the column's.
-class Numbering final : public RowEdit {
-  public:
-    void apply(std::int64_t first, std::int64_t count, std::span<float> rows) const override {
-        const auto width = static_cast<std::int64_t>(rows.size()) / count;
-        for (std::int64_t i = 0; i < count * width; ++i)
-            rows[static_cast<std::size_t>(i)] +=
-                static_cast<float>(first + i / width) + 0.01F * static_cast<float>(i % width);
-    }
-};
 
 // What adapters do is done before the values are rounded, from every element type.
 TEST_F(Int8, EditsAreMadeBeforeQuantising) {

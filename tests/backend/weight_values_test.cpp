@@ -7,6 +7,7 @@
 
 #include "backend/onednn/onednn_backend.h"
 #include "backend/reference/reference_backend.h"
+#include "numbering.h"
 #include "ops/ops.h"
 
 namespace sdxl {
@@ -59,17 +60,6 @@ TEST_F(WeightValues, AreWidened) {
     onednn_->widen(view, found);
     EXPECT_EQ(found, expected);
 }
-
-// Adds its row's number, and the column's.
-class Numbering final : public RowEdit {
-  public:
-    void apply(std::int64_t first, std::int64_t count, std::span<float> rows) const override {
-        const auto width = static_cast<std::int64_t>(rows.size()) / count;
-        for (std::int64_t i = 0; i < count * width; ++i)
-            rows[static_cast<std::size_t>(i)] +=
-                static_cast<float>(first + i / width) + 0.01F * static_cast<float>(i % width);
-    }
-};
 
 // An edited weight is the one with the edited values, in every place where weights are prepared.
 TEST_F(WeightValues, EditsAreMadeWhereWeightsArePrepared) {
