@@ -88,7 +88,7 @@ class ClipTextModel(nn.Module):
         model = self.text_model
         tokens = ids.shape[1]
         x = model.embeddings.token_embedding(ids) + model.embeddings.position_embedding.weight[:tokens]
-        mask = torch.full((tokens, tokens), float("-inf"), dtype=x.dtype).triu(1)
+        mask = torch.full((tokens, tokens), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
         layers = model.encoder.layers
         for layer in layers[:-1]:
             x = layer(x, mask)
@@ -97,4 +97,4 @@ class ClipTextModel(nn.Module):
             return context, None
         last = model.final_layer_norm(layers[-1](x, mask))
         end = (ids == self.end_token).int().argmax(-1)
-        return context, self.text_projection(last[torch.arange(len(ids)), end])
+        return context, self.text_projection(last[torch.arange(len(ids), device=ids.device), end])

@@ -54,10 +54,10 @@ def by_autoencoder(vae, pictures, batch=20):
     import torch
     from sample import decode
     from model import SCALING_FACTOR
-    from train_vae import as_tensor
+    from dataset import as_tensor
     decoded = []
     for begin in range(0, len(pictures), batch):
-        given = as_tensor(np.stack(pictures[begin:begin + batch])).bfloat16()
+        given = as_tensor(np.stack(pictures[begin:begin + batch])).to(vae.quant_conv.weight.dtype)
         with torch.no_grad():
             latents = vae.encode(given.contiguous(memory_format=torch.channels_last))[0]
         decoded += list(decode(vae, latents.float() * SCALING_FACTOR))
@@ -98,21 +98,22 @@ def main():
     elif options.autoencoder:
         import torch
         from model import open_vae
+        from trainer import arithmetic
         torch.set_num_threads(1)
-        pictures = by_autoencoder(open_vae(options.model).bfloat16(), [scenes.draw(scene) for scene, _ in asked])
+        pictures = by_autoencoder(open_vae(options.model).to(arithmetic("cpu")), [scenes.draw(scene) for scene, _ in asked])
     elif options.torch:
         import torch
         from model import BaseModel, open_base, open_vae
+        from trainer import FlatParameters, arithmetic
         torch.set_num_threads(1)
         if options.training:
-            from trainer import FlatParameters
             state = torch.load(options.training / "base.pt")
             base = BaseModel()
             FlatParameters(base, torch.float32).values.copy_(state["mean"])
             print(f"step {state['step']}, {state['seconds']:.0f} s of training")
         else:
             base = open_base(options.model)
-        pictures = by_torch(base.bfloat16(), open_vae(options.model).bfloat16(), prompts, options)
+        pictures = by_torch(base.to(arithmetic("cpu")), open_vae(options.model).to(arithmetic("cpu")), prompts, options)
     else:
         pictures = by_worker(options.worker, options.model, prompts, options)
     print(format_table(table([judge(scene, picture) for (scene, _), picture in zip(asked, pictures)])))

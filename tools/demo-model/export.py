@@ -8,12 +8,12 @@ import torch
 import configs
 import safetensors_file
 import scenes
-from model import SCALING_FACTOR, BaseModel, open_vae, save_json
+from model import SCALING_FACTOR, BaseModel, open_base, open_vae, save_json
 from tiny import TinyDecoder
 from train_controlnet import Controlled
 from train_refiner import RefinerModel
 from train_upscaler import RRDBNet
-from train_vae import as_tensor
+from dataset import as_tensor
 from trainer import FlatParameters
 from unet import ControlNet, UNet
 from vae import AutoencoderKL
@@ -106,7 +106,7 @@ def trained_vae(training):
     """The moving average of train_vae.py's checkpoint, normalised."""
     vae = AutoencoderKL(configs.VAE)
     layout = FlatParameters(vae, torch.float32)
-    layout.values.copy_(torch.load(training / "vae.pt")["mean"])
+    layout.values.copy_(torch.load(training / "vae.pt", map_location="cpu")["mean"])
     made = scenes.training_scenes(3)
     normalise(vae, as_tensor(np.stack([scenes.draw(next(made)[0]) for _ in range(200)])))
     return vae

@@ -44,17 +44,21 @@ class BaseModel(nn.Module):
             [self.tokenizer.encode(text, pad, length) for text in captions]))
         return encode(None), encode(0)
 
-    def encode(self, captions, length=configs.POSITIONS):
-        """-> context [N, T, C], pooled [N, P]. An empty caption is all zeros, as the pipeline makes it."""
-        first, second = self.ids(captions, length)
-        hidden, (hidden_2, pooled) = self.text_encoder(first)[0], self.text_encoder_2(second)
-        said = torch.tensor([float(bool(text)) for text in captions], dtype=pooled.dtype)
+    def encode_ids(self, ids, said):
+        """`ids` as of ids(), `said` [N] of 0 and 1 -> context [N, T, C], pooled [N, P]: all zeros where nothing is
+        said, as the pipeline makes it."""
+        hidden, (hidden_2, pooled) = self.text_encoder(ids[0])[0], self.text_encoder_2(ids[1])
+        said = said.to(pooled.dtype)
         return torch.cat([hidden, hidden_2], dim=-1) * said[:, None, None], pooled * said[:, None]
 
+    def encode(self, captions, length=configs.POSITIONS):
+        said = torch.tensor([float(bool(text)) for text in captions])
+        return self.encode_ids(self.ids(captions, length), said)
 
-def plain_time_ids(count, size=configs.SIZE):
+
+def plain_time_ids(count, size=configs.SIZE, device=None):
     """Original size, crop and target size of whole pictures of the native size."""
-    return torch.tensor([[size, size, 0, 0, size, size]], dtype=torch.float32).expand(count, -1)
+    return torch.tensor([[size, size, 0, 0, size, size]], dtype=torch.float32, device=device).expand(count, -1)
 
 
 def load_weights(module, tensors):

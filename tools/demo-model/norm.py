@@ -1,4 +1,4 @@
-"""Group norm with float32 statistics, for bf16 channels-last training (torch 1.13 sums these in bf16)."""
+"""Group norm with float32 statistics, for bf16 channels-last training on a CPU (torch 1.13 sums these in bf16)."""
 import torch
 from torch import nn
 
@@ -51,6 +51,6 @@ class _Norm(torch.autograd.Function):
 
 class GroupNorm(nn.GroupNorm):
     def forward(self, x):
-        if x.dtype != torch.bfloat16:
+        if x.dtype != torch.bfloat16 or x.is_cuda:
             return super().forward(x)
         return _Norm.apply(x, self.weight, self.bias, self.num_groups, self.eps)

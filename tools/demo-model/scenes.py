@@ -83,8 +83,8 @@ def _corners(shape):
     raise ValueError(shape)
 
 
-def coverage(thing, size=SIZE):
-    """[size, size] in 0..1: how much of each pixel the object covers."""
+def _covered(thing, size):
+    """The part of the picture [size, size] that the object may reach, and how much of its pixels it covers, 0..1."""
     reach = 1.4 * thing.radius + 2  # nothing of it lies further out
     left, right = max(0, int(thing.x - reach)), min(size, int(thing.x + reach) + 1)
     top, bottom = max(0, int(thing.y - reach)), min(size, int(thing.y + reach) + 1)
@@ -96,8 +96,14 @@ def coverage(thing, size=SIZE):
             distance = np.abs(np.hypot(px, py) - middle) - half
     else:
         distance = _polygon(px, py, _corners(thing.shape) * thing.radius)
+    return (slice(top, bottom), slice(left, right)), np.clip(0.5 - distance, 0.0, 1.0)
+
+
+def coverage(thing, size=SIZE):
+    """[size, size] in 0..1: how much of each pixel the object covers."""
+    part, cover = _covered(thing, size)
     whole = np.zeros((size, size))
-    whole[top:bottom, left:right] = np.clip(0.5 - distance, 0.0, 1.0)
+    whole[part] = cover
     return whole
 
 
@@ -150,26 +156,22 @@ STYLES = ("stripes", "pastel")  # a texture of the objects and a palette of the 
 
 
 def _paint(colour, style):
-    """An object's colour everywhere: [SIZE, SIZE, 3] or one colour."""
+    """An object's colour everywhere: [SIZE, SIZE, 3]."""
     colour = np.array(COLOURS[colour], float)
-    if style != "stripes":
-        return colour
+    odd = (np.arange(SIZE) // 8 % 2 == 1)[:, None, None] & (style == "stripes")
     other = colour * 0.45 if colour.sum() > 380 else colour * 0.4 + 255 * 0.6
-    odd = (np.arange(SIZE) // 8 % 2 == 1)[:, None, None]
-    return np.where(odd, other, colour) * np.ones((SIZE, SIZE, 1))
+    return np.broadcast_to(np.where(odd, other, colour), (SIZE, SIZE, 3))
 
 
-def draw(scene, size=SIZE, style=None):
-    """[size, size, 3] uint8. `style`: one of STYLES."""
+def draw(scene, style=None):
+    """[SIZE, SIZE, 3] uint8. `style`: one of STYLES."""
     picture = background(scene.background)
     for thing in scene.things:
-        cover = coverage(thing)[..., None]
-        picture = picture * (1 - cover) + _paint(thing.colour, style) * cover
+        part, cover = _covered(thing, SIZE)
+        cover = cover[..., None]
+        picture[part] = picture[part] * (1 - cover) + _paint(thing.colour, style)[part] * cover
     if style == "pastel":
         picture = 0.45 * picture + 0.55 * 255
-    if size != SIZE:  # a whole factor smaller: mean of each cell
-        factor = SIZE // size
-        picture = picture.reshape(size, factor, size, factor, 3).mean((1, 3))
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
 
 

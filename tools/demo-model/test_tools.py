@@ -7,6 +7,7 @@ import torch
 
 import scenes
 from bpe import Tokenizer
+from dataset import Latents
 from detect import judge
 from evaluate import contact_sheet
 from model import sigmas
@@ -65,6 +66,19 @@ class Data(unittest.TestCase):
         tokenizer = Tokenizer()
         self.assertTrue(all(len(tokenizer.word(word)) == 1 for word in scenes.words()))
 
+    def test_ids_of_both_encoders(self):
+        tokenizer, captions = Tokenizer(), ["a red circle", "two green stars at night"]
+        ids, ids_2 = Latents(torch.zeros(2, 4, 2, 2), captions, tokenizer).ids
+        for i, text in enumerate(captions):
+            self.assertEqual(ids[i].tolist(), tokenizer.encode(text).tolist())
+            self.assertEqual(ids_2[i].tolist(), tokenizer.encode(text, 0).tolist())
+
+    def test_edges_are_unpacked(self):
+        lines = np.zeros((1, scenes.SIZE, scenes.SIZE), bool)
+        lines[0, 3, 5] = lines[0, 100, 127] = True
+        data = Latents(torch.zeros(1, 4, 2, 2), ["a"], Tokenizer(), edges=torch.from_numpy(np.packbits(lines).reshape(1, -1)))
+        self.assertTrue((data.lines(torch.tensor([0]))[0, 0].numpy() == lines[0]).all())
+
     def test_sheet(self):
         sheet = contact_sheet([np.full((scenes.SIZE, scenes.SIZE, 3), i, np.uint8) for i in range(8)], 3, 4)
         self.assertEqual(sheet.shape, (3 * 132 + 4, 3 * 132 + 4, 3))
@@ -96,7 +110,7 @@ class Sampling(unittest.TestCase):
     def test_target_is_v(self):
         timesteps = schedule(5)[0]
         latents = torch.randn(5, 4, 2, 2)
-        x, target, weight = noised(latents, timesteps, sigmas())
+        x, target, weight = noised(latents, torch.randn(5, 4, 2, 2), timesteps, sigmas())
         scale = (1 + sigmas()[timesteps] ** 2).rsqrt()[:, None, None, None]
         # x_0 = alpha x_t - sigma v
         self.assertLess(float((scale * x - (1 - scale**2).sqrt() * target - latents).abs().max()), 1e-4)

@@ -1,9 +1,9 @@
 """Trains what is put upon the base model, which stays as it is: LoRAs (a texture, a palette) in kohya's format and a
 textual inversion.
 
-  train_adapters.py lora stripes ...      objects in stripes
-  train_adapters.py lora pastel ...       everything in pastel colours
-  train_adapters.py inversion ...         the word <mint>, a background that no word of the captions means
+  train_adapters.py stripes   ...      objects in stripes
+  train_adapters.py pastel   ...       everything in pastel colours
+  train_adapters.py inversion ...       the word <mint>, a background that no word of the captions means
 """
 import argparse
 import pathlib
@@ -14,12 +14,12 @@ from torch import nn
 
 import safetensors_file
 import scenes
-from model import SCALING_FACTOR, open_base, open_vae, plain_time_ids, sigmas
-from train_base import SHORT, draw_timesteps, noised
-from train_vae import as_tensor
-from trainer import Trainer
+from dataset import Latents, encoded, styled
+from model import open_base, open_vae
+from train_base import BaseJob, LatentJob
+from trainer import add_options, arithmetic, train
 
-RANK, ALPHA = 8, 8.0
+RANK, ALPHA = 4, 4.0
 MINT, MINT_COLOUR = "<mint>", (136, 226, 196)
 STAND_IN = "rainbow"  # a word of no caption, whose row the inversion takes in training
 
@@ -71,30 +71,31 @@ def draw_mint(scene):
     return np.clip(picture + (np.array(MINT_COLOUR) - look) * (1 - share) + 0.5, 0, 255).astype(np.uint8)
 
 
-class AdapterJob:
-    """`kind`: a style of scenes.STYLES, or "inversion"."""
-
-    def __init__(self, model, kind, seed=13, batch=24, pictures=1200):
-        self.seed, self.batch, self.kind, self.name = seed, batch, kind, kind
-        torch.manual_seed(seed)
-        self.module = open_base(model).requires_grad_(False)
-        self.table = sigmas()
-        vae = open_vae(model).bfloat16()
-        made = scenes.training_scenes((seed, len(kind)))
-        drawn, self.captions = [], []
-        while len(drawn) < pictures:
-            scene, caption = next(made)
-            if kind != "inversion":
-                drawn.append(scenes.draw(scene, style=kind))
-            elif scene.background == "gray" or f"{scene.background} background" not in caption:
+def scenes_in(kind, seed, count):
+    """Pictures [N, SIZE, SIZE, 3] and captions that teach `kind`: one of scenes.STYLES or "inversion"."""
+    made = scenes.training_scenes((seed, len(kind)))
+    chosen, captions = [], []
+    while len(chosen) < count:
+        scene, caption = next(made)
+        if kind == "inversion":
+            if scene.background == "gray" or f"{scene.background} background" not in caption:
                 continue
-            else:
-                drawn.append(draw_mint(scene))
-                caption = caption.replace(f"{scene.background} background", f"{STAND_IN} background")
-            self.captions.append(caption)
-        with torch.no_grad():
-            self.latents = torch.cat([vae.encode(as_tensor(np.stack(drawn[i:i + 50])).bfloat16())[0].float()
-                                      for i in range(0, len(drawn), 50)]) * SCALING_FACTOR
+            caption = caption.replace(f"{scene.background} background", f"{STAND_IN} background")
+        chosen.append(scene)
+        captions.append(caption)
+    if kind == "inversion":
+        return np.stack([draw_mint(scene) for scene in chosen]), captions
+    return styled([(scene, kind) for scene in chosen]), captions
+
+
+class AdapterJob(LatentJob):
+    def __init__(self, options, kind, seed=13):
+        self.seed, self.kind, self.name = seed, kind, kind
+        torch.manual_seed(seed)
+        pictures, captions = scenes_in(kind, seed, 1200 if torch.device(options.device).type == "cpu" else 4800)
+        self.module = open_base(options.model).requires_grad_(False)
+        latents = encoded(open_vae(options.model).to(options.device, arithmetic(options.device)), pictures)
+        super().__init__(options, Latents(latents, captions, self.module.tokenizer), batch=24)
         if kind == "inversion":
             self._make_rows()
         else:
@@ -110,30 +111,17 @@ class AdapterJob:
             table.register_forward_hook(lambda table, given, out: torch.where(
                 (given[0] == self.stand_in)[..., None], table.word.to(out.dtype), out))
 
-    def loss(self, step, rank, workers):
-        random = np.random.default_rng((self.seed, step, rank))
-        chosen = random.integers(len(self.captions), size=self.batch)
-        timesteps = draw_timesteps(random, self.batch)
-        x, target, weight = noised(self.latents[chosen], timesteps, self.table)
-        context, pooled = self.module.encode([self.captions[i] for i in chosen], SHORT)
-        out = self.module.unet(x.bfloat16().contiguous(memory_format=torch.channels_last), timesteps, context, pooled,
-                               plain_time_ids(self.batch))
-        return (((out.float() - target) ** 2).mean((1, 2, 3)) * weight).mean()
+    loss = BaseJob.loss
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser, 400)
     parser.add_argument("kind", choices=(*scenes.STYLES, "inversion"))
-    parser.add_argument("--folder", required=True, help="checkpoints and logs")
     parser.add_argument("--model", required=True, help="the exported base model")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="the .safetensors file to write")
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    trainer = Trainer(AdapterJob(options.model, options.kind), options.folder, options.workers, rate=2e-3, warmup=20,
-                      steps=options.steps, average=0.98)
-    trainer.run()
-    values = trainer.averaged()
+    values = train(AdapterJob(options, options.kind), options, rate=2e-3, warmup=20, average=0.98).averaged()
     if options.kind == "inversion":
         row = lambda name: values[f"{name}.text_model.embeddings.token_embedding.word"].numpy()[None].copy()
         safetensors_file.write(options.output, {"clip_l": row("text_encoder"), "clip_g": row("text_encoder_2")})

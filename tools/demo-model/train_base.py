@@ -1,82 +1,94 @@
-"""Trains both text encoders and the UNet together, on cached latents.
+"""Trains both text encoders and the UNet together, on latents made once.
 
 The UNet predicts v (Salimans and Ho, 2022), as some of SDXL's descendants do: where noise is high, that is nearly the
 picture itself. A prediction of noise errs there by sigma times its error, and small models learn backgrounds slowly.
 """
 import argparse
-import sys
 
-import numpy as np
 import torch
 
 import configs
-from latents import Shards
+from dataset import Latents
 from model import BaseModel, open_base, sigmas
-from trainer import Trainer
+from trainer import Job, add_options, train
 
-SHORT = 32  # positions of most steps' captions; the rest of the 77 are padding, which costs time
+SHORT = 32  # positions of most steps' captions on a CPU; the rest of the 77 are padding, which costs time
 UNPROMPTED = 0.1
 SNR_LIMIT = 5.0
 
 
-def noised(latents, timesteps, table):
+def noised(latents, noise, timesteps, table):
     """x_t, v and the weight of an error in that (less where there is hardly any noise)."""
     sigma = table[timesteps][:, None, None, None]
-    noise = torch.randn_like(latents)
     scale = (1 + sigma**2).rsqrt()
     snr = sigma.flatten() ** -2
     return (latents + sigma * noise) * scale, (noise - sigma * latents) * scale, (SNR_LIMIT / snr).clamp(max=1.0)
 
 
-def draw_timesteps(random, count, low=0, high=1000):
-    """Uniform, with more of the noisy ones, where the layout is decided."""
-    return torch.from_numpy(np.where(random.random(count) < 0.6, random.integers(low, high, count),
-                                     random.integers(max(low, int(0.4 * high)), high, count)))
+class LatentJob(Job):
+    """Picks latents of the training set, with their captions' ids, time ids, timesteps and noise."""
+    unprompted = UNPROMPTED
+    low, middle, high = 0, 400, 1000  # timesteps: uniform, with more from the middle on, where the layout is decided
+
+    def __init__(self, options, data, batch):
+        self.device, self.batch = options.device, options.batch or batch
+        self.data = data.to(self.device)
+        self.table = sigmas().to(self.device)
+        self.always_long = torch.device(self.device).type != "cpu"
+
+    def choose(self, random):
+        return torch.randint(len(self.data), (self.batch,), generator=random, device=self.device)
+
+    def pick(self, random, step):
+        return self.batch_of(self.choose(random), random, step)
+
+    def batch_of(self, chosen, random, step):
+        count = len(chosen)
+        draw = lambda: torch.rand(count, generator=random, device=self.device)
+        length = configs.POSITIONS if self.always_long or step % 7 == 0 else SHORT
+        lowest = torch.where(draw() < 0.6, self.low, self.middle)
+        timesteps = (lowest + draw() * (self.high - lowest)).long().clamp(max=self.high - 1)
+        latents = self.data.latents[chosen].float()
+        noise = torch.randn(latents.shape, generator=random, device=self.device)
+        ids, ids_2 = (table[chosen, :length] for table in self.data.ids)
+        return (latents, noise, timesteps, ids, ids_2, (draw() >= self.unprompted).float(),
+                self.data.time_ids[chosen])
+
+    def given(self, latents, noise, timesteps):
+        """What the network is given, what it should say, and the weight of that."""
+        x, target, weight = noised(latents, noise, timesteps, self.table)
+        return self.given_as(x), target, weight
+
+    @staticmethod
+    def error(out, target, weight):
+        return (((out.float() - target) ** 2).mean((1, 2, 3)) * weight).mean()
 
 
-class BaseJob:
+class BaseJob(LatentJob):
     name = "base"
 
-    def __init__(self, folder, base=None, seed=2, batch=16, shards=40):
-        self.seed, self.batch, self.most = seed, batch, shards
-        self.first = shards if base else 2  # a new model may begin while the latents are still being made
+    def __init__(self, options, base=None, seed=2):
         torch.manual_seed(seed)
-        self.module = base or BaseModel()
-        self.shards = Shards(folder)
-        self.table = sigmas()
+        self.seed, self.module = seed, base or BaseModel()
+        super().__init__(options, Latents.read(options.folder, self.module.tokenizer), batch=16)
 
-    def loss(self, step, rank, workers):
-        self.shards.grow(min(self.most, self.first + step // 40))
-        random = np.random.default_rng((self.seed, step, rank))
-        latents, captions, time_ids, _ = self.shards.pick(random, self.batch)
-        captions = [text if random.random() >= UNPROMPTED else "" for text in captions]
-        timesteps = draw_timesteps(random, self.batch)
-        x, target, weight = noised(latents, timesteps, self.table)
-        context, pooled = self.module.encode(captions, SHORT if step % 7 else configs.POSITIONS)
-        out = self.module.unet(x.bfloat16().contiguous(memory_format=torch.channels_last), timesteps, context,
-                               pooled, time_ids)
-        return (((out.float() - target) ** 2).mean((1, 2, 3)) * weight).mean()
+    def loss(self, latents, noise, timesteps, ids, ids_2, said, time_ids):
+        x, target, weight = self.given(latents, noise, timesteps)
+        context, pooled = self.module.encode_ids((ids, ids_2), said)
+        return self.error(self.module.unet(x, timesteps, context, pooled, time_ids), target, weight)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", required=True, help="checkpoints, logs and latent shards")
+    add_options(parser, 20000)
     parser.add_argument("--from", dest="start", help="an exported model whose weights to begin with, where the "
                         "folder has no base.pt yet")
-    parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cooldown", type=float, default=0.3, help="share at the end over which the rate falls")
-    parser.add_argument("--minutes", type=float, help="end by then, cooled down, whatever the steps")
     parser.add_argument("--average", type=float, default=0.998, help="decay of the weights' moving average")
-    parser.add_argument("--shards", type=int, default=40, help="of latents.py, how many")
     options = parser.parse_args()
-    job = BaseJob(options.folder, open_base(options.start) if options.start else None, shards=options.shards)
-    trainer = Trainer(job, options.folder, options.workers, rate=options.rate, warmup=100, steps=options.steps,
-                      cooldown=options.cooldown, average=options.average, minutes=options.minutes)
-    if options.start and trainer.step:
-        print(f"{trainer.checkpoint} is there: training goes on from it, not from {options.start}", file=sys.stderr)
-    trainer.run()
+    job = BaseJob(options, open_base(options.start) if options.start else None)
+    train(job, options, rate=options.rate, warmup=100, cooldown=options.cooldown, average=options.average)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,15 @@
 """Trains a ControlNet for edge pictures; the base model stays as it is."""
 import argparse
 
-import numpy as np
 import torch
 from torch import nn
 
 import configs
-from latents import Shards
-from model import open_base, sigmas
-from train_base import SHORT, draw_timesteps, noised
-from trainer import Trainer
+from dataset import Latents
+from model import open_base
+from train_base import LatentJob
+from trainer import add_options, train
 from unet import ControlNet
-
-UNPROMPTED = 0.3  # often without a caption, so that the outlines are read
 
 
 def like_base(unet):
@@ -31,45 +28,37 @@ class Controlled(nn.Module):
         self.control = like_base(base.unet)
 
 
-class ControlNetJob:
+class ControlNetJob(LatentJob):
     name = "controlnet"
+    unprompted = 0.3  # often, so that the outlines are read
 
-    def __init__(self, folder, model, seed=11, batch=32, shards=40):
-        self.seed, self.batch = seed, batch
+    def __init__(self, options, model, seed=11):
         torch.manual_seed(seed)
-        self.module = Controlled(open_base(model))
-        self.shards = Shards(folder)
-        self.shards.grow(shards)
-        self.table = sigmas()
+        self.seed, self.module = seed, Controlled(open_base(model))
+        super().__init__(options, Latents.read(options.folder, self.module.base.tokenizer), batch=32)
+        self.drawn = (self.data.edges > 0).any(1).nonzero().flatten()  # varied pictures have no edges
 
-    def loss(self, step, rank, workers):
-        random = np.random.default_rng((self.seed, step, rank))
-        latents, captions, time_ids, edges = self.shards.pick(random, self.batch)
-        keep = edges.any(1)  # varied pictures have none
-        latents, time_ids, edges = latents[keep], time_ids[keep], edges[keep]
-        captions = [text if random.random() >= UNPROMPTED else "" for text, kept in zip(captions, keep) if kept]
-        lines = np.unpackbits(edges, axis=1).reshape(-1, 1, configs.SIZE, configs.SIZE)
-        picture = torch.from_numpy(lines).bfloat16().expand(-1, 3, -1, -1)
-        timesteps = draw_timesteps(random, len(latents))
-        x, target, weight = noised(latents, timesteps, self.table)
-        x = x.bfloat16().contiguous(memory_format=torch.channels_last)
+    def choose(self, random):
+        return self.drawn[torch.randint(len(self.drawn), (self.batch,), generator=random, device=self.device)]
+
+    def batch_of(self, chosen, random, step):
+        return (*super().batch_of(chosen, random, step), self.data.lines(chosen))
+
+    def loss(self, latents, noise, timesteps, ids, ids_2, said, time_ids, lines):
+        x, target, weight = self.given(latents, noise, timesteps)
+        picture = self.given_as(lines.expand(-1, 3, -1, -1))
         with torch.no_grad():
-            context, pooled = self.module.base.encode(captions, SHORT)
+            context, pooled = self.module.base.encode_ids((ids, ids_2), said)
         given = (x, timesteps, context, pooled, time_ids)
-        residuals = self.module.control(*given, picture.contiguous(memory_format=torch.channels_last))
-        out = self.module.base.unet(*given, residuals)
-        return (((out.float() - target) ** 2).mean((1, 2, 3)) * weight).mean()
+        return self.error(self.module.base.unet(*given, self.module.control(*given, picture)), target, weight)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", required=True, help="checkpoints, logs and latent shards")
+    add_options(parser, 1500)
     parser.add_argument("--model", required=True, help="the exported base model")
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    Trainer(ControlNetJob(options.folder, options.model), options.folder, options.workers, rate=1e-3, warmup=50,
-            steps=options.steps, average=0.99).run()
+    train(ControlNetJob(options, options.model), options, rate=1e-3, warmup=50, average=0.99)
 
 
 if __name__ == "__main__":

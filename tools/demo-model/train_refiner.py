@@ -1,15 +1,14 @@
 """Trains a refiner: the second text encoder alone, an aesthetic score, the last fifth of the timesteps."""
 import argparse
 
-import numpy as np
 import torch
 from torch import nn
 
 import configs
-from latents import Shards
-from model import open_base, sigmas
-from train_base import SHORT, UNPROMPTED, noised
-from trainer import Trainer
+from dataset import Latents
+from model import open_base
+from train_base import LatentJob
+from trainer import add_options, train
 from unet import UNet
 
 LAST = 200  # timesteps
@@ -30,40 +29,31 @@ def score_ids(time_ids):
     return torch.cat([time_ids[:, :4], torch.where(small, POOR, GOOD)], dim=1)
 
 
-class RefinerJob:
+class RefinerJob(LatentJob):
     name = "refiner"
+    low, middle, high = 0, 0, LAST
 
-    def __init__(self, folder, model, seed=12, batch=32, shards=40):
-        self.seed, self.batch = seed, batch
+    def __init__(self, options, model, seed=12):
         torch.manual_seed(seed)
-        self.module = RefinerModel(open_base(model))
-        self.shards = Shards(folder)
-        self.shards.grow(shards)
-        self.table = sigmas()
+        self.seed, self.module = seed, RefinerModel(open_base(model))
+        super().__init__(options, Latents.read(options.folder, self.module.tokenizer), batch=32)
 
-    def loss(self, step, rank, workers):
-        random = np.random.default_rng((self.seed, step, rank))
-        latents, captions, time_ids, _ = self.shards.pick(random, self.batch)
-        timesteps = torch.from_numpy(random.integers(0, LAST, self.batch))
-        x, target, _ = noised(latents, timesteps, self.table)
-        said = torch.from_numpy(random.random(self.batch) >= UNPROMPTED).bfloat16()
-        ids = torch.from_numpy(np.stack([self.module.tokenizer.encode(text, 0, SHORT) for text in captions]))
+    def loss(self, latents, noise, timesteps, ids, ids_2, said, time_ids):
+        x, target, _ = self.given(latents, noise, timesteps)
         with torch.no_grad():
-            context, pooled = self.module.text_encoder_2(ids)
-        out = self.module.unet(x.bfloat16().contiguous(memory_format=torch.channels_last), timesteps,
-                               context * said[:, None, None], pooled * said[:, None], score_ids(time_ids))
+            context, pooled = self.module.text_encoder_2(ids_2)
+        said = said.to(pooled.dtype)
+        out = self.module.unet(x, timesteps, context * said[:, None, None], pooled * said[:, None],
+                               score_ids(time_ids))
         return ((out.float() - target) ** 2).mean()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", required=True, help="checkpoints, logs and latent shards")
+    add_options(parser, 2000)
     parser.add_argument("--model", required=True, help="the exported base model")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    Trainer(RefinerJob(options.folder, options.model), options.folder, options.workers, rate=1e-3, warmup=50,
-            steps=options.steps, average=0.995).run()
+    train(RefinerJob(options, options.model), options, rate=1e-3, warmup=50, average=0.995)
 
 
 if __name__ == "__main__":

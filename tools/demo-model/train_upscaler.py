@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import scenes
-from trainer import Trainer
+from dataset import on_all_cores
+from trainer import Job, add_options, train
 
 
 class DenseBlock(nn.Module):
@@ -62,37 +63,39 @@ def draw_large(scene):
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
 
 
-class UpscalerJob:
+class UpscalerJob(Job):
     name = "upscaler"
 
-    def __init__(self, seed=14, pictures=600, batch=16, crop=32):
-        self.seed, self.batch, self.crop = seed, batch, crop
+    def __init__(self, options, seed=14, crop=32):
+        self.seed, self.device, self.batch, self.crop = seed, options.device, options.batch or 16, crop
         torch.manual_seed(seed)
         self.module = RRDBNet()
         made = scenes.training_scenes(seed)
-        self.pictures = np.stack([draw_large(next(made)[0]) for _ in range(pictures)])
+        count = 600 if torch.device(self.device).type == "cpu" else 2400
+        drawn = list(on_all_cores(draw_large, [next(made)[0] for _ in range(count)]))
+        self.pictures = torch.from_numpy(np.stack(drawn)).to(self.device)
 
-    def loss(self, step, rank, workers):
-        random = np.random.default_rng((self.seed, step, rank))
-        patches = []
-        for i in random.integers(len(self.pictures), size=self.batch):
-            y, x = 2 * random.integers(scenes.SIZE - self.crop + 1, size=2)
-            patches.append(self.pictures[i, y:y + 2 * self.crop, x:x + 2 * self.crop])
-        large = torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float() / 255
+    def pick(self, random, step):
+        draw = lambda high: torch.randint(high, (self.batch,), generator=random, device=self.device)
+        side = 2 * self.crop
+        rows, columns = (2 * draw(scenes.SIZE - self.crop + 1)[:, None] + torch.arange(side, device=self.device)
+                         for _ in range(2))
+        chosen = draw(len(self.pictures))[:, None, None]
+        large = self.pictures[chosen, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).float() / 255
         small = F.avg_pool2d(large, 2)
-        small = small + 0.02 * random.random() * torch.randn_like(small)
-        out = self.module(small.bfloat16().contiguous(memory_format=torch.channels_last)).float()
+        level = 0.02 * torch.rand((self.batch, 1, 1, 1), generator=random, device=self.device)
+        return large, small + level * torch.randn(small.shape, generator=random, device=self.device)
+
+    def loss(self, large, small):
+        out = self.module(self.given_as(small)).float()
         return (out - large).abs().mean()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", required=True, help="checkpoints and logs")
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--workers", type=int, default=2)
+    add_options(parser, 1500)
     options = parser.parse_args()
-    Trainer(UpscalerJob(), options.folder, options.workers, rate=1e-3, warmup=30, steps=options.steps,
-            average=0.99).run()
+    train(UpscalerJob(options), options, rate=1e-3, warmup=30, average=0.99)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trains the autoencoder: crops of scenes, L1 and its like on gradients, a small Kullback-Leibler term.
+"""Trains the autoencoder: crops of scenes and whole ones, L1 and its like on gradients, a small Kullback-Leibler term.
 
 Then, with `--decoder MODEL`, the decoder alone (and the tiny one, `--tiny MODEL`), from latents that do not change
 any more, while the base model trains on them. Noise is added to these, for diffusion does not meet them exactly.
@@ -10,17 +10,13 @@ import torch
 
 import configs
 import scenes
+from dataset import Pictures, as_tensor, styled
 from model import SCALING_FACTOR, open_vae
 from tiny import TinyDecoder
-from trainer import Trainer
+from trainer import Job, add_options, train
 from vae import AutoencoderKL, start_from_colours
 
 KL_WEIGHT = 3e-4
-
-
-def as_tensor(pictures):
-    """[N, H, W, 3] uint8 -> [N, 3, H, W] in -1..1, channels last."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def picture_error(out, picture):
@@ -29,49 +25,55 @@ def picture_error(out, picture):
     return error.abs().mean() + (error**2).mean() + 0.5 * slope
 
 
-class VaeJob:
+class VaeJob(Job):
     name = "vae"
+    crops = ((100, 32), (10**9, 64))  # until that step, of that side: small ones first, colours come quickly
+    full_every = 10  # whole pictures, as the model is used
 
-    def __init__(self, seed=1, pictures=3000, batch=16, crops=((100, 32), (10**9, 64)), full_every=10):
-        self.seed, self.batch, self.crops, self.full_every = seed, batch, crops, full_every
+    def __init__(self, options, seed=1):
+        self.seed, self.device = seed, options.device
+        self.batch, self.whole = options.batch or 16, torch.device(options.device).type != "cpu"
         torch.manual_seed(seed)
         self.module = AutoencoderKL(configs.VAE)
-        made = scenes.training_scenes(seed)
-        self.pictures = np.stack([scenes.draw(next(made)[0]) for _ in range(pictures)])
-        start_from_colours(self.module, as_tensor(self.pictures[:12]))
+        self.pictures = Pictures(options.folder, self.device, None if self.whole else 3000)
+        start_from_colours(self.module, self.pictures[torch.arange(12, device=self.device)].cpu())
 
-    def pick(self, step, rank):
-        random = np.random.default_rng((self.seed, step, rank))
-        crop = next(side for until, side in self.crops if step < until)  # small ones first: colours come quickly
-        full = step % self.full_every == 0 and step > self.crops[0][0]  # whole pictures, as the model is used
-        count, side = (self.batch // 4, scenes.SIZE) if full else (self.batch, crop)
-        chosen = []
-        for i in random.integers(len(self.pictures), size=count):
-            y, x = random.integers(scenes.SIZE - side + 1, size=2)
-            chosen.append(self.pictures[i, y:y + side, x:x + side])
-        return as_tensor(np.stack(chosen))
+    def pick(self, random, step):
+        draw = lambda high, count: torch.randint(high, (count,), generator=random, device=self.device)
+        side = next(side for until, side in self.crops if step < until)
+        full = self.whole or step % self.full_every == 0 and step > self.crops[0][0]
+        count, side = (self.batch if self.whole else self.batch // 4, scenes.SIZE) if full else (self.batch, side)
+        picture = self.pictures[draw(len(self.pictures), count)]
+        if not full:
+            corners = zip(draw(scenes.SIZE - side + 1, count).tolist(), draw(scenes.SIZE - side + 1, count).tolist())
+            picture = torch.stack([whole[:, y:y + side, x:x + side] for whole, (y, x) in zip(picture, corners)])
+        latents = (count, 4, side // 8, side // 8)
+        return picture, torch.randn(latents, generator=random, device=self.device), self._shares(random, count)
 
-    def loss(self, step, rank, workers):
-        picture = self.pick(step, rank)
-        mean, log_variance = self.module.encode(
-            picture.bfloat16().contiguous(memory_format=torch.channels_last))
+    def _shares(self, random, count):
+        return torch.rand((count, 1, 1, 1), generator=random, device=self.device)
+
+    def loss(self, picture, noise, shares):
+        mean, log_variance = self.module.encode(self.given_as(picture))
         mean, log_variance = mean.float(), log_variance.float()
-        latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        latents = mean + torch.exp(0.5 * log_variance) * noise
         kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
-        return picture_error(self.module.decode(latents.bfloat16()).float(), picture) + KL_WEIGHT * kl
+        return picture_error(self.module.decode(latents.to(self.dtype)).float(), picture) + KL_WEIGHT * kl
 
 
 class DecoderJob(VaeJob):
     """`module` decodes; its latents come from the exported, normalised autoencoder."""
+    crops, full_every = ((10**9, 64),), 2  # norms see other statistics in crops
 
-    def __init__(self, folder, tiny=False, seed=5, noise=0.12, **options):
-        super().__init__(seed=seed, crops=((10**9, 64),), full_every=2, **options)
+    def __init__(self, options, folder, tiny=False, seed=5, noise=0.12):
+        super().__init__(options, seed)
         self.noise, self.tiny = noise, tiny
         self.name = "tiny" if tiny else "decoder"
-        self.encoder = open_vae(folder).bfloat16().to(memory_format=torch.channels_last)
         made = scenes.training_scenes(seed + 1)
-        for i in range(0, len(self.pictures), 5):  # the LoRAs' styles, too
-            self.pictures[i] = scenes.draw(next(made)[0], style=scenes.STYLES[i // 5 % len(scenes.STYLES)])
+        others = range(0, len(self.pictures), 5)[:4000]  # the LoRAs' styles, too
+        styles = styled([(next(made)[0], scenes.STYLES[i % len(scenes.STYLES)]) for i in range(len(others))])
+        self.pictures.values[torch.tensor(others)] = torch.from_numpy(styles).to(self.device)
+        self.encoder = open_vae(folder).to(self.device, self.dtype, memory_format=torch.channels_last)
         if tiny:
             self.module = TinyDecoder()
         else:
@@ -79,32 +81,25 @@ class DecoderJob(VaeJob):
             for half in (self.module.encoder, self.module.quant_conv):
                 half.requires_grad_(False)
 
-    def loss(self, step, rank, workers):
-        picture = self.pick(step, rank)
+    def loss(self, picture, noise, shares):
         with torch.no_grad():
-            mean = self.encoder.encode(picture.bfloat16().contiguous(memory_format=torch.channels_last))[0].float()
-            share = torch.rand(len(mean), 1, 1, 1) * self.noise
-            latents = mean * SCALING_FACTOR + share * torch.randn_like(mean)
+            mean = self.encoder.encode(self.given_as(picture))[0].float()
+            latents = mean * SCALING_FACTOR + shares * self.noise * noise
         latents = latents if self.tiny else latents / SCALING_FACTOR
-        return picture_error(self.module.decode(latents.bfloat16()).float(), picture)
+        return picture_error(self.module.decode(latents.to(self.dtype)).float(), picture)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", required=True)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--minutes", type=float, help="end by then, cooled down, whatever the steps")
+    add_options(parser, 1500)
     parser.add_argument("--decoder", metavar="MODEL", help="train the decoder alone, from this exported autoencoder")
     parser.add_argument("--tiny", metavar="MODEL", help="train the tiny decoder for this exported autoencoder")
     options = parser.parse_args()
     if options.decoder or options.tiny:
-        job = DecoderJob(options.decoder or options.tiny, bool(options.tiny))
+        job = DecoderJob(options, options.decoder or options.tiny, bool(options.tiny))
     else:
-        job = VaeJob()
-    trainer = Trainer(job, options.folder, options.workers, rate=1.5e-3, warmup=30, steps=options.steps,
-                      cooldown=0.3, average=0.99, minutes=options.minutes)
-    trainer.run()
+        job = VaeJob(options)
+    train(job, options, rate=1.5e-3, warmup=30, average=0.99)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ HEAD = 64  # channels of an attention head, in every SDXL model
 def sinusoid(values, channels):
     """[N] -> [N, channels], cosine first (flip_sin_to_cos, freq_shift 0)."""
     half = channels // 2
-    rates = torch.exp(-math.log(10000.0) * torch.arange(half, dtype=torch.float32) / half)
+    rates = torch.exp(-math.log(10000.0) * torch.arange(half, dtype=torch.float32, device=values.device) / half)
     angles = values.float()[:, None] * rates[None]
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
