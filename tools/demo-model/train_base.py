@@ -10,9 +10,10 @@ import torch
 import configs
 from dataset import Latents
 from model import BaseModel, open_base, sigmas
+from train_text import read_encoders
 from trainer import Job, add_options, train
 
-SHORT = 32  # positions of most steps' captions on a CPU; the rest of the 77 are padding, which costs time
+SHORT = 24  # positions of most steps' captions on a CPU; the rest of the 77 are padding, which costs time
 UNPROMPTED = 0.1
 SNR_LIMIT = 5.0
 
@@ -67,9 +68,8 @@ class LatentJob(Job):
 class BaseJob(LatentJob):
     name = "base"
 
-    def __init__(self, options, base=None, seed=2):
-        torch.manual_seed(seed)
-        self.seed, self.module = seed, base or BaseModel()
+    def __init__(self, options, base, seed=2):
+        self.seed, self.module = seed, base
         super().__init__(options, Latents.read(options.folder, self.module.tokenizer), batch=16)
 
     def loss(self, latents, noise, timesteps, ids, ids_2, said, time_ids):
@@ -83,11 +83,16 @@ def main():
     add_options(parser, 20000)
     parser.add_argument("--from", dest="start", help="an exported model whose weights to begin with, where the "
                         "folder has no base.pt yet")
+    parser.add_argument("--text", help="the checkpoint of train_text.py whose encoders to begin with")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--cooldown", type=float, default=0.3, help="share at the end over which the rate falls")
     parser.add_argument("--average", type=float, default=0.998, help="decay of the weights' moving average")
     options = parser.parse_args()
-    job = BaseJob(options, open_base(options.start) if options.start else None)
+    torch.manual_seed(2)
+    base = open_base(options.start) if options.start else BaseModel()
+    if options.text:
+        read_encoders(options.text, base)
+    job = BaseJob(options, base)
     train(job, options, rate=options.rate, warmup=100, cooldown=options.cooldown, average=options.average)
 
 

@@ -35,7 +35,7 @@ class VaeJob(Job):
         self.batch, self.whole = options.batch or 16, torch.device(options.device).type != "cpu"
         torch.manual_seed(seed)
         self.module = AutoencoderKL(configs.VAE)
-        self.pictures = Pictures(options.folder, self.device, None if self.whole else 3000)
+        self.pictures = Pictures(options.folder, self.device, None if self.whole else 8192)
         start_from_colours(self.module, self.pictures[torch.arange(12, device=self.device)].cpu())
 
     def pick(self, random, step):
