@@ -23,9 +23,11 @@
 #include "core/cancel_token.h"
 #include "core/error.h"
 #include "core/host.h"
+#include "device_bench.h"
 #include "memory_bench.h"
 #include "ops/ops.h"
 #include "pipeline/generation.h"
+#include "random_model.h"
 
 namespace {
 
@@ -335,8 +337,27 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"stays", "tiles", "leaves", "streams"}));
     memory->add_option("--steps", of_memory.steps, "of each picture")->check(CLI::Range(1, 100));
     memory->add_option("--json", of_memory.json, "write the same figures to this file");
+    DeviceBenchOptions of_device;
+    CLI::App* device =
+        app.add_subcommand("device", "Whether a device draws what the CPU does, and how fast its steps are.");
+    device->add_option("--device", of_device.device, "as the worker's")->capture_default_str();
+    device->add_option("--library", of_device.library, "libsdxl_torch.so, in place of the one beside this");
+    device->add_option("--micro", of_device.micro,
+                       "small model whose pictures are compared; absent: none are");
+    device->add_option("--model", of_device.model, "model whose steps are timed; absent: none are");
+    device->add_option("--size", of_device.size, "picture width and height in pixels")
+        ->check(CLI::Range(64, 4096));
+    device->add_option("--precision", of_device.precision, "bf16 or fp32")
+        ->check(CLI::IsMember({"bf16", "fp32"}));
+    device->add_option("--repeat", of_device.repeat, "timed runs of each stage after two to warm up")
+        ->check(CLI::Range(1, 12));
+    device->add_option("--json", of_device.json, "write the same figures to this file");
+    std::string random_model;
+    CLI::App* make_model = app.add_subcommand(
+        "make-model", "Writes a checkpoint of SDXL's names and shapes with random weights, 6.94 GB.");
+    make_model->add_option("file", random_model, "the .safetensors file to write")->required();
     app.callback([&] {
-        if (!*adapters && !*memory && options.model.empty()) throw CLI::RequiredError("--model");
+        if (app.get_subcommands().empty() && options.model.empty()) throw CLI::RequiredError("--model");
     });
     CLI11_PARSE(app, argc, argv);
     try {
@@ -344,6 +365,10 @@ int main(int argc, char** argv) {
             run_adapter_bench(of_adapters);
         else if (*memory)
             run_memory_bench(of_memory);
+        else if (*device)
+            return run_device_bench(of_device) ? 0 : 1;
+        else if (*make_model)
+            make_random_model(random_model);
         else
             run(options);
         return 0;

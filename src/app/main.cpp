@@ -60,6 +60,9 @@ void add_shared(CLI::App& app, AppOptions& options) {
                    "gigabytes of memory that the worker may take; 0: what there is. With less it is slower")
         ->check(CLI::Range(0.0, 4096.0))
         ->capture_default_str();
+    app.add_flag(
+        "--eager", options.engine.eager,
+        "ask the device for each op of each step, in place of replaying a recorded step (CUDA graphs)");
     app.add_flag("--confine", options.engine.confine,
                  "keep every path that a request names inside the models and output folders");
     app.add_option("--log-level", options.log_level, "DEBUG, INFO, WARNING or ERROR, to stderr")

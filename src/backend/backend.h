@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "backend/device_info.h"
+#include "backend/recorder.h"
 #include "tensor/host_view.h"
 #include "tensor/tensor.h"
 
@@ -107,6 +108,8 @@ class Backend {
     // Bounds what attention holds of its scores at a time (attention slicing); 0: what the backend sees fit.
     // Of no effect where scores are never in memory.
     virtual void limit_attention(std::uint64_t /*bytes*/) {}
+    // Null where passes cannot be recorded. The backend's own.
+    virtual Recorder* recorder() { return nullptr; }
 
     // --- weights: converted and packed once, at load
     // ----------------------------------------------------------------

@@ -18,7 +18,7 @@ namespace sdxl {
 
 inline constexpr const char* kPluginEntry = "sdxl_backend_plugin";
 inline constexpr const char* kPluginAbiEntry = "sdxl_backend_plugin_abi";
-inline constexpr int kPluginAbi = 2;
+inline constexpr int kPluginAbi = 3;
 
 class BackendPlugin {
   public:

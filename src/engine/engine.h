@@ -74,6 +74,7 @@ struct EngineConfig {
     bool default_is_demo = false;  // it is the one that comes with the worker
     DeviceOptions devices;
     bool confine = false;  // models and pictures only inside models_dir and output_dir
+    bool eager = false;    // each step is asked of the device op by op, also where it could be replayed
     double aging_seconds = 60;
     // Of weights under adapters that are kept for the next request, at most; less where memory is short.
     double adapter_cache_gb = 4;

@@ -3,7 +3,6 @@
 #include "engine/generation_task.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <mutex>
 #include <optional>
@@ -20,6 +19,7 @@
 #include "engine/picture_reader.h"
 #include "engine/picture_writer.h"
 #include "engine/progress_meter.h"
+#include "engine/timed.h"
 #include "engine/without_effect.h"
 #include "pipeline/generation.h"
 #include "pipeline/latent_preview.h"
@@ -43,21 +43,6 @@ std::uint64_t EngineParts::adapter_budget() const {
 }
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// Adds the time of a scope to a sum.
-class Timed {
-  public:
-    explicit Timed(double& sum) : sum_(sum) {}
-    ~Timed() { sum_ += std::chrono::duration<double>(Clock::now() - begin_).count(); }
-    Timed(const Timed&) = delete;
-    Timed& operator=(const Timed&) = delete;
-
-  private:
-    double& sum_;
-    Clock::time_point begin_ = Clock::now();
-};
 
 class GenerationTask final : public Task {
   public:
@@ -208,10 +193,9 @@ class GenerationTask final : public Task {
         if (!now.stamp.empty() && now.stamp != now.files.stamp())
             fail(ErrorCode::kInvalidModel,
                  "the model " + now.files.describe() + " was changed while the picture was made; ask again");
-        const auto begin = Clock::now();
-        const auto found = parts_.models.get(now.files, now.form);
-        if (found.opened_now)
-            result_.load_seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+        double seconds = 0;
+        const auto found = timed(seconds, [&] { return parts_.models.get(now.files, now.form); });
+        if (found.opened_now) result_.load_seconds += seconds;
         now.stamp = found.stamp;
         reloaded_ = found.opened_now;
         return found.model;
@@ -476,8 +460,15 @@ class GenerationTask final : public Task {
         const Timed timed(result_.denoise_seconds);
         std::vector<SdxlGeneration*> generations;
         for (const auto& generation : group_) generations.push_back(generation.get());
+        const StepRecorder* recorder = model.recorder.get();
+        const std::uint64_t replayed = recorder != nullptr ? recorder->replays() : 0;
         if (!step_together(ctx, model, *pass().conditioning, generations, pass().at_work))
             return escalate("the UNet's results");
+        if (recorder != nullptr) {
+            result_.replayed_steps += static_cast<int>(recorder->replays() - replayed);
+            if (!recorder->failure().empty())
+                warn("steps could not be recorded, and were made op by op: " + recorder->failure());
+        }
         parts_.steps += group_.size();
         const int every = std::max(1, context_.wish.every);
         const SdxlGeneration& first = *group_.front();

@@ -87,6 +87,8 @@ std::uint64_t bytes_in(const MemoryReport& report, const std::string& stage) {
 }  // namespace
 
 bool MemoryKeeper::step_down(const SdxlModel& model, const std::string& stage) {
+    ran_out_ = true;
+    if (model.recorder) model.recorder->end();
     const std::optional<MemoryPlan> before = plan_;
     try {
         while (plan_ && plan_->step != MemoryStep::kStreamAll) {
@@ -177,6 +179,14 @@ void MemoryKeeper::place(const SdxlModel& model) const {
     each_text(model, [&](WeightPlacement& text) { put(text, report.text_encoders, 0); });
     put(model.weights->part(AdapterPart::kUnet)->placement(), report.unet, plan_->stream_budget);
     put(model.vae->placement(), report.vae, 0);
+    if (model.recorder) model.recorder->allow(!parts_.config.eager && !ran_out_);
+}
+
+// It holds what a step computes in, and is as good for the next picture: where there is plenty.
+bool MemoryKeeper::keeps_recording() const {
+    const MemoryReport& report = plan_->report;
+    return plan_->step == MemoryStep::kWhole &&
+           (report.limit_bytes == 0 || report.estimated_peak_bytes <= report.limit_bytes / 2);
 }
 
 void MemoryKeeper::leave_text(const SdxlModel& model) const {
@@ -186,6 +196,7 @@ void MemoryKeeper::leave_text(const SdxlModel& model) const {
 }
 
 void MemoryKeeper::leave_unet(const SdxlModel& model) const {
+    if (model.recorder && !keeps_recording()) model.recorder->end();
     if (plan_->report.unet != Residency::kStays)
         model.weights->part(AdapterPart::kUnet)->placement().drop_all();
     parts_.backend.release_cached_memory();

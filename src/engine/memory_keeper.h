@@ -65,12 +65,14 @@ class MemoryKeeper {
 
   private:
     void make(const SdxlModel& model, MemoryStep first);
+    bool keeps_recording() const;
 
     EngineParts& parts_;
     MemoryNeeds needs_;
     MemoryWishes wishes_;
     std::optional<MemoryPlan> plan_;
     MemoryReport report_;
+    bool ran_out_ = false;  // once
 };
 
 }  // namespace sdxl

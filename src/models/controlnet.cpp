@@ -190,7 +190,8 @@ ControlResiduals ControlNetModel::forward(const Context& ctx, const Tensor& late
         fail(ErrorCode::kInternal, "controlnet: latent " + latent.shape().str() + " with " +
                                        std::to_string(timesteps.size()) + " timesteps");
     }
-    const Tensor time_silu = embeddings_.embed_time(ctx, timesteps, conditioning.add_embedding, 1);
+    const Tensor time_silu =
+        embeddings_.embed_time(ctx, embeddings_.upload_time(ctx, timesteps, 1), conditioning.add_embedding);
     ContextReader kv(conditioning.kv);
     Tensor x = conv_in_.forward(ctx, ops::cast(ctx, latent, ctx.compute));  // [N, h, w, C0]
     x = add_hints(ctx, x, hints);

@@ -54,20 +54,23 @@ UNetConditioning UNet2DConditionModel::prepare_conditioning(const Context& ctx, 
     return conditioning;
 }
 
-Tensor UNet2DConditionModel::forward(const Context& ctx, const Tensor& latent,
-                                     std::span<const float> timesteps, const UNetConditioning& conditioning,
-                                     const UNetOptions& options) const {
+UNetInput UNet2DConditionModel::input(const Context& ctx, const Tensor& latent,
+                                      std::span<const float> timesteps, float guidance_scale) const {
     if (latent.shape().rank() != 4 || latent.dim(3) != config_.in_channels ||
         count(timesteps) != latent.dim(0)) {
         fail(ErrorCode::kInternal, "unet: latent " + latent.shape().str() + " with " +
                                        std::to_string(timesteps.size()) + " timesteps, expected [N, h, w, " +
                                        std::to_string(config_.in_channels) + "] and N");
     }
+    return {ops::cast(ctx, latent, ctx.compute), embeddings_.upload_time(ctx, timesteps, guidance_scale)};
+}
+
+Tensor UNet2DConditionModel::forward(const Context& ctx, const UNetInput& input,
+                                     const UNetConditioning& conditioning, const UNetOptions& options) const {
     const ControlResiduals& control = options.control;
-    const Tensor time_silu =
-        embeddings_.embed_time(ctx, timesteps, conditioning.add_embedding, options.guidance_scale);
+    const Tensor time_silu = embeddings_.embed_time(ctx, input.time, conditioning.add_embedding);
     ContextReader kv(conditioning.kv, images_of(conditioning, options));
-    Tensor x = conv_in_.forward(ctx, ops::cast(ctx, latent, ctx.compute));  // [N, h, w, C0]
+    Tensor x = conv_in_.forward(ctx, input.latent);  // [N, h, w, C0]
     std::vector<Tensor> skips{x};
     for (std::size_t i = 0; i < down_blocks_.size(); ++i)
         x = down_blocks_[i].forward(ctx, x, time_silu, kv, skips,

@@ -42,9 +42,13 @@ struct UNetOptions {
     std::int64_t perturbed = 0;
     // How much each of the conditioning's images counts; 0, or none given: not at all.
     std::vector<float> image_scales{};
-    // For a network that was trained to know it (config().guidance_dim), the guidance scale.
-    float guidance_scale = 1;
     ControlResiduals control;
+};
+
+// What changes from pass to pass, on the device.
+struct UNetInput {
+    Tensor latent;  // [N, h, w, in_channels] (any h and w from 1)
+    TimeInput time;
 };
 
 class UNet2DConditionModel {
@@ -57,10 +61,18 @@ class UNet2DConditionModel {
     UNetConditioning prepare_conditioning(const Context& ctx, const Tensor& context, const Tensor& pooled,
                                           std::span<const float> time_ids) const;
 
-    // latent [N, h, w, in_channels] (any h and w from 1), one timestep for each entry of the batch
-    // -> [N, h, w, out_channels] in the context's element type.
+    // One timestep for each entry of the batch. `guidance_scale` is for a network that was trained to know it
+    // (config().guidance_dim).
+    UNetInput input(const Context& ctx, const Tensor& latent, std::span<const float> timesteps,
+                    float guidance_scale = 1) const;
+    // -> [N, h, w, out_channels] in the context's element type. Takes nothing from the host.
+    Tensor forward(const Context& ctx, const UNetInput& input, const UNetConditioning& conditioning,
+                   const UNetOptions& options = {}) const;
+    // Both in one.
     Tensor forward(const Context& ctx, const Tensor& latent, std::span<const float> timesteps,
-                   const UNetConditioning& conditioning, const UNetOptions& options = {}) const;
+                   const UNetConditioning& conditioning, const UNetOptions& options = {}) const {
+        return forward(ctx, input(ctx, latent, timesteps), conditioning, options);
+    }
 
   private:
     UNetConfig config_;

@@ -41,19 +41,24 @@ Tensor UNetEmbeddings::embed_sizes(const Context& ctx, const Tensor& pooled, std
     return add_embedding_.forward(ctx, both.reshape({batch, both.dim(3)}), residual);  // [N, time_embed_dim]
 }
 
-Tensor UNetEmbeddings::embed_time(const Context& ctx, std::span<const float> timesteps,
-                                  const Tensor& add_embedding, float guidance_scale) const {
+TimeInput UNetEmbeddings::upload_time(const Context& ctx, std::span<const float> timesteps,
+                                      float guidance_scale) const {
     const std::int64_t channels = config_.block_out_channels.front();
-    const auto sinusoids = nn::sinusoidal_embedding(timesteps, channels);
-    Tensor times = ops::upload(ctx, sinusoids, {count(timesteps), channels});  // [N, C]
-    if (guidance_projection_) {
-        std::vector<float> scales;
-        const auto one = nn::guidance_embedding(guidance_scale - 1, config_.guidance_dim);
-        for (std::size_t i = 0; i < timesteps.size(); ++i)
-            scales.insert(scales.end(), one.begin(), one.end());
-        times = guidance_projection_->forward(
-            ctx, ops::upload(ctx, scales, {count(timesteps), config_.guidance_dim}), times);  // [N, C]
-    }
+    TimeInput input;
+    input.timesteps = ops::upload(ctx, nn::sinusoidal_embedding(timesteps, channels),
+                                  {count(timesteps), channels});  // [N, C]
+    if (!guidance_projection_) return input;
+    std::vector<float> scales;
+    const auto one = nn::guidance_embedding(guidance_scale - 1, config_.guidance_dim);
+    for (std::size_t i = 0; i < timesteps.size(); ++i) scales.insert(scales.end(), one.begin(), one.end());
+    input.guidance = ops::upload(ctx, scales, {count(timesteps), config_.guidance_dim});
+    return input;
+}
+
+Tensor UNetEmbeddings::embed_time(const Context& ctx, const TimeInput& input,
+                                  const Tensor& add_embedding) const {
+    Tensor times = input.timesteps;                                                               // [N, C]
+    if (guidance_projection_) times = guidance_projection_->forward(ctx, input.guidance, times);  // [N, C]
     const Tensor embedding = time_embedding_.forward(ctx, times, add_embedding);  // [N, time_embed_dim]
     return ops::activate(ctx, embedding, Activation::kSilu);
 }

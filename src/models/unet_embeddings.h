@@ -10,6 +10,13 @@
 
 namespace sdxl {
 
+// What a pass knows of time, on the device.
+struct TimeInput {
+    Tensor timesteps;  // sinusoids, [N, C]
+    Tensor
+        guidance;  // the guidance scale's, [N, guidance_dim]; undefined where the network has no use for it
+};
+
 class UNetEmbeddings {
   public:
     UNetEmbeddings(const LoadContext& load, const WeightMap& weights, const UNetConfig& config);
@@ -18,10 +25,10 @@ class UNetEmbeddings {
     // [N, time_embed_dim]. The same in every step.
     Tensor embed_sizes(const Context& ctx, const Tensor& pooled, std::span<const float> time_ids,
                        const Tensor& residual = {}) const;
+    // One timestep for each entry. `guidance_scale` is for networks that were trained to know it.
+    TimeInput upload_time(const Context& ctx, std::span<const float> timesteps, float guidance_scale) const;
     // SiLU of the timesteps' embedding and `add_embedding` (of embed_sizes) together: [N, time_embed_dim].
-    // `guidance_scale` is for networks that were trained to know it.
-    Tensor embed_time(const Context& ctx, std::span<const float> timesteps, const Tensor& add_embedding,
-                      float guidance_scale) const;
+    Tensor embed_time(const Context& ctx, const TimeInput& input, const Tensor& add_embedding) const;
 
   private:
     UNetConfig config_;

@@ -229,15 +229,16 @@ bool step_together(const Context& ctx, const SdxlModel& model, Conditioning& con
     const std::vector<float> timesteps(static_cast<std::size_t>(entries), first.timestep());
     UNetOptions options;
     options.perturbed = parts.perturbed ? pictures : 0;
-    options.guidance_scale = first.scales_.scale;
     options.image_scales = conditioning.image_scales(first.part_before(), first.part_behind());
     if (const auto& free_u = first.free_u_)
         options.free_u = {{{static_cast<float>(free_u->b1), static_cast<float>(free_u->s1)},
                            {static_cast<float>(free_u->b2), static_cast<float>(free_u->s2)}}};
     options.control = SdxlGeneration::control(ctx, conditioning, generations, controls);
+    const UNetInput input = model.unet->input(ctx, latent, timesteps, first.scales_.scale);
+    const UNetConditioning& made = conditioning.for_batch(ctx, model, parts, pictures);
     const auto predicted =
-        ops::download(ctx, model.unet->forward(ctx, latent, timesteps,
-                                               conditioning.for_batch(ctx, model, parts, pictures), options));
+        ops::download(ctx, model.recorder ? model.recorder->forward(ctx, input, made, options)
+                                          : model.unet->forward(ctx, input, made, options));
     if (!all_finite(predicted)) return false;
     const std::size_t size = predicted.size() / static_cast<std::size_t>(entries);
     const auto prediction_of = [&](int part, int picture) {

@@ -220,6 +220,9 @@ std::shared_ptr<const SdxlModel> open_sdxl_model(const ModelFiles& files, Backen
     model->rehearsed_vae = shared_member(vae, vae->rehearsal.get());
     warn_unused(model->rehearsed_vae->weights(), model->warnings);
     model->weights = assembly.weights();
+    if (backend.recorder() != nullptr)
+        model->recorder = std::make_unique<StepRecorder>(
+            backend, *model->unet, model->weights->part(AdapterPart::kUnet)->placement());
     return model;
 }
 

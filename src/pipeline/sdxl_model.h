@@ -22,6 +22,7 @@
 #include "pipeline/model_shelf.h"
 #include "pipeline/model_variant.h"
 #include "pipeline/rehearsal.h"
+#include "pipeline/step_recorder.h"
 #include "pipeline/vae_model.h"
 #include "sampling/scheduler_config.h"
 #include "text/tokenizer.h"
@@ -52,6 +53,7 @@ struct SdxlModel {
     std::shared_ptr<const Rehearsed<ClipTextModel>> rehearsed_text, rehearsed_text_2;
     std::shared_ptr<const Rehearsed<UNet2DConditionModel>> rehearsed_unet;
     std::shared_ptr<const RehearsedVae> rehearsed_vae;
+    std::unique_ptr<StepRecorder> recorder;  // of the UNet's passes; null where the backend has none
 
     // Of all its networks: the text encoders, the UNet, the VAE.
     std::vector<WeightPlacement*> placements() const;

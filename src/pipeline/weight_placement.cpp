@@ -43,6 +43,7 @@ void WeightPlacement::drop_all() {
 
 void WeightPlacement::drop(WeightSlot& slot) {
     if (!slot.value) return;
+    ++version_;
     resident_ -= slot.bytes_of(slot.value.get());
     slot.value.reset();
     std::erase(passing_, &slot);
@@ -54,6 +55,7 @@ void WeightPlacement::fetch(WeightSlot& slot) {
     while (passing_.size() > 1) drop(*passing_.front());
     if (streams_) read_ahead(slot);
     slot.value = make_ ? make_(slot, places_.at(&slot)) : slot.make();
+    ++version_;
     const std::size_t bytes = slot.bytes_of(slot.value.get());
     resident_ += bytes;
     if (streams_ && bytes > kSmall && resident_ > budget_) passing_.push_back(&slot);
@@ -61,6 +63,7 @@ void WeightPlacement::fetch(WeightSlot& slot) {
 
 WeightSlot::Value WeightPlacement::exchange(WeightSlot& slot, WeightSlot::Value value) {
     const auto bytes = [&] { return slot.value ? slot.bytes_of(slot.value.get()) : 0; };
+    ++version_;
     resident_ -= bytes();
     std::swap(slot.value, value);
     resident_ += bytes();

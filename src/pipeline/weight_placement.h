@@ -53,6 +53,8 @@ class WeightPlacement final : public SlotKeeper {
     // Puts another value in the place of the slot's.
     WeightSlot::Value exchange(WeightSlot& slot, WeightSlot::Value value);
 
+    // Another one whenever a value came, went or was exchanged.
+    std::uint64_t version() const { return version_; }
     // In memory now.
     std::uint64_t resident_bytes() const { return resident_; }  // any thread
 
@@ -67,6 +69,7 @@ class WeightPlacement final : public SlotKeeper {
     std::map<const WeightSlot*, std::size_t> places_;  // in slots_
     bool streams_ = false;
     std::uint64_t budget_ = 0;
+    std::uint64_t version_ = 0;
     std::atomic<std::uint64_t> resident_{0};
     std::size_t last_read_ = 0;        // the slot that was read ahead of last
     std::size_t asked_ = 0;            // slots before it were read ahead in this pass

@@ -47,6 +47,7 @@ OrderedJson message_generation(const ReplyTo& to, const GenerationResult& result
                                   {"variant", result.model_variant},
                                   {"variant_reason", or_null(result.variant_reason)}}}};
         if (!result.refiner_model.empty()) metadata["refiner_steps"] = result.refiner_steps;
+        if (result.replayed_steps > 0) metadata["replayed_steps"] = result.replayed_steps;
         if (result.strength) metadata["strength"] = *result.strength;
         images.push_back(
             {{"image_path", or_null(image.path)},

@@ -223,6 +223,7 @@ struct GenerationResult {
     bool free_u = false;
     bool inpainted = false;   // there was a mask
     int refiner_steps = 0;    // those of `steps` that the refiner made, or of its own pass
+    int replayed_steps = 0;   // passes through the UNet that a recording made, of all pictures
     std::string dtype;        // "bfloat16", "float32"
     std::string device;       // id: "cpu", "cuda:0"
     std::string device_name;  // "CPU: <processor>"

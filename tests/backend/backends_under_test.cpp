@@ -42,10 +42,12 @@ void limit_heap_device(std::uint64_t bytes) {
 }
 #endif
 
-const std::vector<BackendCase>& backends_under_test() {
+namespace {
+
+std::vector<BackendCase>& cases() {
     // bfloat16: inputs are rounded before both sides compute, so what is left is one rounding of the result
     // (2^-9) and those inside the op (attention's weights, geglu's halves).
-    static const std::vector<BackendCase> cases{
+    static std::vector<BackendCase> cases{
         {"ReferenceF32", make_reference_backend, DType::kF32, 1e-6},
         {"OnednnF32", make_onednn_backend, DType::kF32, 1e-5},
         {"OnednnBF16", make_onednn_backend, DType::kBF16, 6e-3},
@@ -56,6 +58,20 @@ const std::vector<BackendCase>& backends_under_test() {
 #endif
     };
     return cases;
+}
+
+}  // namespace
+
+const std::vector<BackendCase>& backends_under_test() {
+    return cases();
+}
+
+void test_torch_device(const std::string& id) {
+    const auto make = [id] { return load_backend_plugin().open(id); };
+    // float16 rounds eight times as finely as bfloat16.
+    cases().push_back({"TorchDeviceF32", make, DType::kF32, 1e-5});
+    cases().push_back({"TorchDeviceF16", make, DType::kF16, 1e-3});
+    cases().push_back({"TorchDeviceBF16", make, DType::kBF16, 6e-3});
 }
 
 }  // namespace sdxl

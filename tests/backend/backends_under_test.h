@@ -2,6 +2,7 @@
 // .cpp. Those of libtorch are there where SDXL_TEST_TORCH is defined: it was built.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,12 +14,15 @@ namespace sdxl {
 
 struct BackendCase {
     std::string name;  // of the test: letters and digits
-    std::unique_ptr<Backend> (*make)();
+    std::function<std::unique_ptr<Backend>()> make;
     DType compute;
     double tolerance;  // largest relative L2 error of one op
 };
 
 const std::vector<BackendCase>& backends_under_test();
+
+// Before tests are listed: what the torch backend does on this device is held against the reference, too.
+void test_torch_device(const std::string& id);
 
 #ifdef SDXL_TEST_TORCH
 // The torch backend on the test's own device (tests/backend/privateuse1).

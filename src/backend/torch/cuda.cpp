@@ -1,8 +1,6 @@
-// Neither run nor measured by this project yet: see docs/devices.md.
 #include "backend/torch/cuda.h"
 
-#include "backend/torch/aten.h"
-//
+#include <ATen/Context.h>
 #include <ATen/cuda/CUDAContext.h>
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -36,6 +34,11 @@ DeviceMemory cuda_memory(int index) {
 
 void empty_cuda_cache() {
     c10::cuda::CUDACachingAllocator::emptyCache();
+}
+
+void forbid_tf32() {
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setAllowTF32CuBLAS(false);
 }
 
 }  // namespace sdxl::torch

@@ -2,11 +2,15 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/addcmul.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/cos.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/relu.h>
@@ -14,6 +18,8 @@
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/sum.h>
 #include <torch/version.h>
 #if TORCH_VERSION_MAJOR >= 2
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -119,29 +125,51 @@ at::Tensor scaled(const at::Tensor& centred, const at::Tensor& gamma, const at::
     return silu ? at::silu_(result) : result;
 }
 
+// The same for 16-bit types, where passes over memory are what it takes: the moments of each channel in
+// float32 as it is read, without a copy of x, and one pass that scales. Where a mean drowns a variance in
+// that, it has drowned in the type of x before.
+at::Tensor narrow_group_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, int groups,
+                             float eps, const at::Tensor& shift) {
+    const at::Tensor rows = as_rows(x);
+    const auto length = static_cast<double>(rows.size(1));
+    const auto grouped = [&](const at::Tensor& channels) { return channels.view({x.size(0), groups, -1}); };
+    at::Tensor mean = at::sum(rows, 1, false, at::kFloat) / length;  // [N, C]
+    const at::Tensor squares =
+        at::linalg_vector_norm(rows, 2, at::IntArrayRef{1}, false, at::kFloat).square() / length;
+    const at::Tensor variance = (squares - mean.square()).clamp_min(0);  // [N, C]
+    if (shift.defined()) mean = mean + shift;
+    const at::Tensor middle = grouped(mean).mean(2, true);  // [N, groups, 1]
+    const at::Tensor spread = (grouped(variance) + (grouped(mean) - middle).square()).mean(2, true);
+    const at::Tensor scale =
+        gamma.view({1, groups, -1}) * at::rsqrt(spread + eps);                // [N, groups, C / groups]
+    at::Tensor offset = (middle * scale).neg().view({x.size(0), -1}) + beta;  // [N, C]
+    const at::Tensor factor = scale.view({x.size(0), -1});
+    if (shift.defined()) offset = at::addcmul(offset, shift, factor);
+    // Only CUDA's kernel takes several types and computes in the widest.
+    if (!x.is_cuda())
+        return at::addcmul(offset.unsqueeze(1), rows.to(at::kFloat), factor.unsqueeze(1)).to(x.scalar_type());
+    at::Tensor result = at::empty_like(rows);
+    return at::addcmul_out(result, offset.unsqueeze(1), rows, factor.unsqueeze(1));
+}
+
 // Cosine and sine of each frequency 0 or -1 down and across, [K, height * width]: what x has of them is its
-// product with each.
-at::Tensor low_waves(std::int64_t height, std::int64_t width) {
+// product with each. On CUDA nothing of it comes from the host, where the step may be recorded.
+at::Tensor low_waves(std::int64_t height, std::int64_t width, const at::Device& device) {
     constexpr double kTurn = 2 * std::numbers::pi;
-    std::vector<float> waves;
-    for (int down = height > 1 ? -1 : 0; down <= 0; ++down) {
-        for (int across = width > 1 ? -1 : 0; across <= 0; ++across) {
+    const auto options =
+        at::TensorOptions(device.is_cuda() ? device : at::Device(at::kCPU)).dtype(at::kFloat);
+    const auto turns = [&](int frequency, std::int64_t size) {
+        return at::arange(size, options) * (static_cast<double>(frequency) / static_cast<double>(size));
+    };
+    std::vector<at::Tensor> waves;
+    for (int down = height > 1 ? -1 : 0; down <= 0; ++down)
+        for (int across = width > 1 ? -1 : 0; across <= 0; ++across)
             for (const double phase : {0.0, 0.25}) {
-                for (std::int64_t row = 0; row < height; ++row) {
-                    for (std::int64_t column = 0; column < width; ++column) {
-                        const double turns =
-                            down * static_cast<double>(row) / static_cast<double>(height) +
-                            across * static_cast<double>(column) / static_cast<double>(width);
-                        waves.push_back(static_cast<float>(std::cos(kTurn * (turns - phase))));
-                    }
-                }
+                const at::Tensor angles =
+                    turns(down, height).unsqueeze(1) + turns(across, width).unsqueeze(0) - phase;
+                waves.push_back(at::cos(angles * kTurn).flatten());
             }
-        }
-    }
-    const std::int64_t pixels = height * width;
-    at::Tensor result = at::empty({static_cast<std::int64_t>(waves.size()) / pixels, pixels}, at::kFloat);
-    std::ranges::copy(waves, static_cast<float*>(result.data_ptr()));
-    return result;
+    return at::stack(waves).to(device);
 }
 
 }  // namespace
@@ -186,21 +214,24 @@ at::Tensor group_norm_by(const at::Tensor& x, const at::Tensor& gamma, const at:
 
 at::Tensor group_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, int groups,
                       float eps, bool silu, const at::Tensor& shift) {
-    at::Tensor rows = as_rows(x).to(at::kFloat);
+    if (x.scalar_type() != at::kFloat) {
+        at::Tensor narrow = narrow_group_norm(x, gamma, beta, groups, eps, shift);
+        return (silu ? at::silu_(narrow) : narrow).view(x.sizes());
+    }
+    at::Tensor rows = as_rows(x);
     if (shift.defined()) rows = rows + shift.unsqueeze(1);
     const Centred centred = centre(rows, groups);
-    return scaled(centred.rows, gamma, beta, centred.moments.variance, eps, silu)
-        .to(x.scalar_type())
-        .view(x.sizes());
+    return scaled(centred.rows, gamma, beta, centred.moments.variance, eps, silu).view(x.sizes());
 }
 
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, float eps) {
-    return at::layer_norm(x.to(at::kFloat), x.size(-1), gamma, beta, eps).to(x.scalar_type());
+    // libtorch's kernels sum in float32 whatever x is.
+    return at::layer_norm(x, x.size(-1), gamma.to(x.scalar_type()), beta.to(x.scalar_type()), eps);
 }
 
 at::Tensor scale_low_frequencies(const at::Tensor& x, float factor) {
     const std::int64_t pixels = x.size(1) * x.size(2);
-    const at::Tensor waves = low_waves(x.size(1), x.size(2)).to(x.device());  // [K, pixels]
+    const at::Tensor waves = low_waves(x.size(1), x.size(2), x.device());  // [K, pixels]
     const at::Tensor rows = as_rows(x).to(at::kFloat);
     const at::Tensor shares = at::matmul(waves, rows);  // [N, K, C]
     const double change = (static_cast<double>(factor) - 1) / static_cast<double>(pixels);

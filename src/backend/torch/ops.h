@@ -1,6 +1,6 @@
 // Ops that libtorch does not have as one, in the layouts of backend.h: x [N, ..., C], row-major.
 //
-// Norms compute in float32 whatever x is; results have x's element type.
+// Norms sum in float32 whatever x is; results have x's element type.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -62,7 +61,12 @@ at::Tensor host_values(const HostView& view, const at::Device& device) {
              view.name + " has element type " + std::string(dtype_name(view.dtype)) + ", not a float");
     }
     at::Tensor values = staging(view.shape.dims(), scalar_type(view.dtype), device);
-    if (view.bytes() > 0) std::memcpy(values.data_ptr(), view.data, view.bytes());
+    if (view.bytes() > 0) {
+        // By libtorch's threads; of bytes, since what is in a file need not be aligned.
+        const auto bytes = static_cast<std::int64_t>(view.bytes());
+        at::from_blob(values.data_ptr(), {bytes}, at::kByte)
+            .copy_(at::from_blob(const_cast<std::byte*>(view.data), {bytes}, at::kByte));
+    }
     if (view.edit == nullptr) return values;
     values = values.to(at::kFloat);
     view.finish({static_cast<float*>(values.data_ptr()), static_cast<std::size_t>(values.numel())});

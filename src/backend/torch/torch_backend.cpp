@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/torch/cuda.h"
 #include "backend/torch/devices.h"
 #include "backend/torch/errors.h"
 #include "backend/torch/ops.h"
@@ -85,7 +86,13 @@ bool computes(const at::Device& device, at::ScalarType type) {
 
 class TorchBackend final : public Backend {
   public:
-    TorchBackend(const c10::Device& device, const Devices& devices) : device_(device), devices_(devices) {}
+    TorchBackend(const c10::Device& device, const Devices& devices)
+        : device_(device),
+          devices_(devices),
+          transfers_(make_cuda_transfers(device)),
+          recorder_(make_cuda_recorder(device)) {
+        if (device.is_cuda()) forbid_tf32();
+    }
 
     std::string_view name() const override { return "torch"; }
 
@@ -133,13 +140,16 @@ class TorchBackend final : public Backend {
         guarded("release_cached_memory", device_, [&] { torch::release_cached_memory(device_); });
     }
     void limit_attention(std::uint64_t bytes) override { score_bytes_ = bytes == 0 ? kScoreBytes : bytes; }
+    Recorder* recorder() override { return recorder_.get(); }
 
     WeightPtr prepare_linear(const LinearSource& source, WeightForm form) override {
         return guarded("prepare_linear", device_, [&] {
             auto weight = std::make_shared<Weight>();
-            weight->matrix = torch::upload(source.weights, scalar_type(form.compute), device_).flatten(1);
-            if (!source.biases.empty())
-                weight->bias = torch::upload(source.biases, scalar_type(form.compute), device_);
+            const at::ScalarType type = scalar_type(form.compute);
+            bring(*weight, [&] {
+                weight->matrix = torch::upload(source.weights, type, device_).flatten(1);
+                if (!source.biases.empty()) weight->bias = torch::upload(source.biases, type, device_);
+            });
             return WeightPtr(std::move(weight));
         });
     }
@@ -150,11 +160,13 @@ class TorchBackend final : public Backend {
     WeightPtr prepare_conv2d(const ConvSource& source, WeightForm form) override {
         return guarded("prepare_conv2d", device_, [&] {
             auto weight = std::make_shared<Conv2dWeight>();
-            weight->matrix = torch::upload(std::span(&source.weight, 1), scalar_type(form.compute), device_)
-                                 .contiguous(at::MemoryFormat::ChannelsLast);
-            if (source.bias.data != nullptr) {
-                weight->bias = torch::upload(std::span(&source.bias, 1), scalar_type(form.compute), device_);
-            }
+            const auto upload_one = [&](const HostView& view) {
+                return torch::upload(std::span(&view, 1), scalar_type(form.compute), device_);
+            };
+            bring(*weight, [&] {
+                weight->matrix = upload_one(source.weight).contiguous(at::MemoryFormat::ChannelsLast);
+                if (source.bias.data != nullptr) weight->bias = upload_one(source.bias);
+            });
             weight->stride = source.stride;
             weight->padding = source.padding;
             return WeightPtr(std::move(weight));
@@ -318,8 +330,19 @@ class TorchBackend final : public Backend {
     }
 
   private:
+    // `make` makes what the weight holds.
+    template <class Make>
+    void bring(const Weight& weight, const Make& make) {
+        if (transfers_)
+            transfers_->bring(make, {&weight.matrix, &weight.bias});
+        else
+            make();
+    }
+
     c10::Device device_;
     const Devices& devices_;
+    std::unique_ptr<Transfers> transfers_;  // null: weights are copied where everything is
+    std::unique_ptr<Recorder> recorder_;    // null where there is none
     std::uint64_t score_bytes_ = kScoreBytes;
     mutable std::map<DType, bool> supported_;
 };
