@@ -53,7 +53,8 @@ std::vector<BackendCase>& cases() {
         {"OnednnBF16", make_onednn_backend, DType::kBF16, 6e-3},
 #ifdef SDXL_TEST_TORCH
         {"TorchF32", make_torch_backend, DType::kF32, 1e-5},
-        {"TorchBF16", make_torch_backend, DType::kBF16, 6e-3},
+        // Without AVX-512 libtorch multiplies by itself, and rounds on the way.
+        {"TorchBF16", make_torch_backend, DType::kBF16, __builtin_cpu_supports("avx512bw") ? 6e-3 : 1.2e-2},
         {"TorchPrivateUse1F32", make_heap_device_backend, DType::kF32, 1e-5},
 #endif
     };

@@ -1,9 +1,15 @@
 // The engine on the micro model: jobs in, files and answers out, and what goes wrong in between.
+#include "backend/onednn/onednn_backend.h"
 #include "engine_fixture.h"
+#include "rounding.h"
 
 namespace {
 
 using namespace sdxl;
+
+bool has_bfloat16() {
+    return make_onednn_backend()->supports(DType::kBF16);
+}
 
 TEST_F(EngineTest, MakesAPictureFile) {
     auto result = generate(request());
@@ -16,7 +22,7 @@ TEST_F(EngineTest, MakesAPictureFile) {
     EXPECT_EQ(image.height, 64);
     ASSERT_FALSE(text.empty());
     EXPECT_NE(text[0].second.find("Seed: 5"), std::string::npos);
-    EXPECT_EQ(result->dtype, "bfloat16");
+    EXPECT_EQ(result->dtype, has_bfloat16() ? "bfloat16" : "float32");
     EXPECT_EQ(result->steps, 2);
     EXPECT_GT(result->load_seconds, 0);
 }
@@ -43,7 +49,7 @@ TEST_F(EngineTest, BatchEqualsPicturesAskedForAlone) {
     alone_request.seed = 6;
     auto alone = generate(alone_request);
     ASSERT_TRUE(alone.ok());
-    EXPECT_EQ(pixels(batch->images[1]), pixels(alone->images[0]));
+    expect_as_alone(pixels(batch->images[1]), pixels(alone->images[0]), 0.01);
     EXPECT_EQ(batch->images[1].seed, 6U);
 }
 
@@ -166,6 +172,7 @@ TEST_F(EnginePreemption, ThePictureIsTheSameAloneAndPreempted) {
 }
 
 TEST_F(EnginePreemption, AlsoWhenTheOtherNeedsAnotherModel) {
+    if (!has_bfloat16()) GTEST_SKIP() << "this processor computes in float32 alone: there is no other model";
     auto one = request();
     one.steps = 6;
     auto two = request();

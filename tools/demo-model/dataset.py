@@ -142,10 +142,12 @@ class Latents:
 
     @staticmethod
     def read(folder, tokenizer):
+        """Of as many pictures as have latents."""
         get = lambda name: np.load(pathlib.Path(folder) / f"{name}.npy")
-        tensor = lambda name: torch.from_numpy(get(name))
-        return Latents(tensor("latents"), [str(text) for text in get("captions")], tokenizer, tensor("time_ids"),
-                       tensor("edges"))
+        latents = torch.from_numpy(get("latents"))
+        first = lambda name: get(name)[:len(latents)]
+        return Latents(latents, [str(text) for text in first("captions")], tokenizer,
+                       torch.from_numpy(first("time_ids")), torch.from_numpy(first("edges")))
 
     def to(self, device):
         self.latents, self.time_ids = self.latents.to(device), self.time_ids.to(device)
@@ -167,14 +169,14 @@ def main():
     parser.add_argument("what", choices=("draw", "encode"))
     parser.add_argument("--folder", type=pathlib.Path, required=True)
     parser.add_argument("--model", type=pathlib.Path, help="encode: folder with the exported vae")
-    parser.add_argument("--count", type=int, default=20480)
+    parser.add_argument("--count", type=int, default=20480, help="of pictures; encode: the first so many")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     if options.what == "draw":
         draw(options.folder, options.count)
     else:
         vae = open_vae(options.model).to(options.device, arithmetic(options.device), memory_format=torch.channels_last)
-        latents = encoded(vae, np.load(options.folder / "pictures.npy", mmap_mode="r"))
+        latents = encoded(vae, np.load(options.folder / "pictures.npy", mmap_mode="r")[:options.count])
         _write(options.folder / "latents.npy", latents.cpu().numpy().astype(np.float16))
 
 

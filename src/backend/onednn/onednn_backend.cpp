@@ -96,10 +96,13 @@ class OnednnBackend final : public Backend {
         : pool_(std::make_shared<MemoryPool>()),
           weight_pool_(std::make_shared<MemoryPool>(MemoryPool::Sizes::kExact)),
           primitives_(weight_pool_),
+          bfloat16_(primitives_.runs(DType::kBF16)),
           attention_(primitives_.engine()) {}
 
     std::string_view name() const override { return "onednn"; }
-    bool supports(DType compute) const override { return compute == DType::kF32 || compute == DType::kBF16; }
+    bool supports(DType compute) const override {
+        return compute == DType::kF32 || (compute == DType::kBF16 && bfloat16_);
+    }
     bool supports_int8(DType compute) const override { return supports(compute) && int8_kernels_run(); }
 
     Tensor empty(const Shape& shape, DType dtype) override {
@@ -491,6 +494,7 @@ class OnednnBackend final : public Backend {
     std::shared_ptr<MemoryPool> pool_;
     std::shared_ptr<MemoryPool> weight_pool_;
     Primitives primitives_;
+    bool bfloat16_;
     Attention attention_;
 };
 

@@ -68,6 +68,16 @@ void* Primitives::scratch(std::size_t bytes) {
     return scratch_->data();
 }
 
+bool Primitives::runs(DType dtype) const {
+    try {
+        matmul_weight_layout(64, 64, dtype);
+        return true;
+    } catch (const dnnl::error& error) {
+        if (error.status != dnnl_unimplemented) throw;
+        return false;
+    }
+}
+
 memory::desc Primitives::matmul_weight_layout(std::int64_t in, std::int64_t out, DType dtype) const {
     const auto type = dnnl_type(dtype);
     const memory::desc src({kUsualRows, in}, type, Tag::ab);

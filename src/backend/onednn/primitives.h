@@ -70,6 +70,9 @@ class Primitives {
     // `weights` lends the memory of weights that are packed again.
     explicit Primitives(std::shared_ptr<MemoryPool> weights);
 
+    // Whether the library computes with this type on this processor: bfloat16 wants AVX-512 (or, in oneDNN 3,
+    // AVX2 with VNNI 2).
+    bool runs(DType dtype) const;
     // The layout in which weights [out, in] are packed, the same for every number of rows.
     dnnl::memory::desc matmul_weight_layout(std::int64_t in, std::int64_t out, DType dtype) const;
     // The layout for a convolution at a usual picture size.
