@@ -13,6 +13,7 @@ from evaluate import contact_sheet
 from model import sigmas
 from sample import sample, schedule
 from train_base import noised
+from train_text import CLASSES, GROUNDS, classes, places
 
 
 def lone(**changes):
@@ -72,6 +73,14 @@ class Data(unittest.TestCase):
         for i, text in enumerate(captions):
             self.assertEqual(ids[i].tolist(), tokenizer.encode(text).tolist())
             self.assertEqual(ids_2[i].tolist(), tokenizer.encode(text, 0).tolist())
+
+    def test_scenes_as_classes(self):
+        scene = pair(scenes.Thing("circle", "red", "big"), scenes.Thing("ring", "black"), "left of")
+        found = classes(scene)
+        self.assertEqual(found, [GROUNDS.index("yellow"), 1, 1, 2 + 1, 6, 8, 1, 0, 0, 0])
+        self.assertTrue(all(0 <= value < count for value, count in zip(found, CLASSES, strict=True)))
+        self.assertAlmostEqual(float(places(scene)[0]), 33 / 64 - 1, 5)
+        self.assertEqual(places(scene)[4:].tolist(), [0, 0])
 
     def test_edges_are_unpacked(self):
         lines = np.zeros((1, scenes.SIZE, scenes.SIZE), bool)
