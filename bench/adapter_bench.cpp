@@ -3,11 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <random>
 #include <vector>
 
@@ -18,19 +16,12 @@
 #include "core/host.h"
 #include "pipeline/conditioning.h"
 #include "pipeline/sampling_plan.h"
+#include "timing.h"
 
 namespace sdxl {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-double seconds_of(const std::function<void()>& work) {
-    const auto begin = Clock::now();
-    work();
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 class TemporaryFolder {
   public:
     TemporaryFolder() { fs::create_directories(path_); }

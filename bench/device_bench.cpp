@@ -1,7 +1,6 @@
 #include "device_bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -16,20 +15,12 @@
 #include "device/measure.h"
 #include "engine/device_engines.h"
 #include "pipeline/generation.h"
+#include "timing.h"
 
 namespace sdxl {
 namespace {
 
 using Json = nlohmann::json;
-using Clock = std::chrono::steady_clock;
-
-template <class Work>
-double seconds_of(const Work& work) {
-    const auto begin = Clock::now();
-    work();
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 // --- pictures, through the engine
 
 struct Way {

@@ -5,7 +5,6 @@
 // (primitives are made then), then --repeat times; the best time counts, the median stands beside it. FLOP
 // are counted from shapes: multiplications and additions of products, convolutions and attention.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -28,18 +27,11 @@
 #include "ops/ops.h"
 #include "pipeline/generation.h"
 #include "random_model.h"
+#include "timing.h"
 
 namespace {
 
 using namespace sdxl;
-using Clock = std::chrono::steady_clock;
-
-double seconds_of(const std::function<void()>& work) {
-    const auto begin = Clock::now();
-    work();
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 // Best rate of square-ish matmuls, in GFLOP/s; of int8 weights with what quantises the activations.
 class Peak {
   public:

@@ -6,6 +6,7 @@
 #include "backend/plugin_loader.h"
 #include "backend/reference/reference_backend.h"
 #include "core/error.h"
+#include "rounding.h"
 
 namespace sdxl {
 namespace {
@@ -54,7 +55,7 @@ std::vector<BackendCase>& cases() {
 #ifdef SDXL_TEST_TORCH
         {"TorchF32", make_torch_backend, DType::kF32, 1e-5},
         // Without AVX-512 libtorch multiplies by itself, and rounds on the way.
-        {"TorchBF16", make_torch_backend, DType::kBF16, __builtin_cpu_supports("avx512bw") ? 6e-3 : 1.2e-2},
+        {"TorchBF16", make_torch_backend, DType::kBF16, has_avx512() ? 6e-3 : 1.2e-2},
         {"TorchPrivateUse1F32", make_heap_device_backend, DType::kF32, 1e-5},
 #endif
     };

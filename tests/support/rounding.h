@@ -9,10 +9,7 @@
 
 namespace sdxl {
 
-// oneDNN's AVX-512 kernels compute a row the same whatever rows are beside it. Of those for older processors
-// it chooses one by their number: what is made together is then what is made alone only as far as floats
-// round.
-inline bool rows_are_independent() {
+inline bool has_avx512() {
 #if defined(__x86_64__)
     return __builtin_cpu_supports("avx512bw") != 0;
 #else
@@ -20,11 +17,14 @@ inline bool rows_are_independent() {
 #endif
 }
 
-// To the bit where rows are independent; else within `rounding` of the largest value.
+// oneDNN's AVX-512 kernels compute a row the same whatever rows are beside it. Of those for older processors
+// it chooses one by their number: what is made together is then what is made alone only as far as floats
+// round.
+// So: to the bit with AVX-512; else within `rounding` of the largest value.
 template <class Values>
 void expect_as_alone(const Values& together, const Values& alone, double rounding = 1e-4) {
     ASSERT_EQ(together.size(), alone.size());
-    if (rows_are_independent()) {
+    if (has_avx512()) {
         EXPECT_EQ(together, alone);
         return;
     }

@@ -104,12 +104,11 @@ def main():
     elif options.torch:
         import torch
         from model import BaseModel, open_base, open_vae
-        from trainer import FlatParameters, arithmetic
+        from trainer import arithmetic, load_averaged
         torch.set_num_threads(1)
         if options.training:
-            state = torch.load(options.training / "base.pt")
             base = BaseModel()
-            FlatParameters(base, torch.float32).values.copy_(state["mean"])
+            state = load_averaged(base, options.training / "base.pt")
             print(f"step {state['step']}, {state['seconds']:.0f} s of training")
         else:
             base = open_base(options.model)

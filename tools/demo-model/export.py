@@ -14,7 +14,7 @@ from train_controlnet import Controlled
 from train_refiner import RefinerModel
 from train_upscaler import RRDBNet
 from dataset import as_tensor
-from trainer import FlatParameters
+from trainer import load_averaged
 from unet import ControlNet, UNet
 from vae import AutoencoderKL
 
@@ -105,8 +105,7 @@ def normalise(vae, pictures):
 def trained_vae(training):
     """The moving average of train_vae.py's checkpoint, normalised."""
     vae = AutoencoderKL(configs.VAE)
-    layout = FlatParameters(vae, torch.float32)
-    layout.values.copy_(torch.load(training / "vae.pt", map_location="cpu")["mean"])
+    load_averaged(vae, training / "vae.pt")
     made = scenes.training_scenes(3)
     normalise(vae, as_tensor(np.stack([scenes.draw(next(made)[0]) for _ in range(200)])))
     return vae
@@ -167,8 +166,8 @@ def write_tiny(folder, values):
 
 def averaged(module, path):
     """The moving average in a checkpoint, under the names of the module's trained parameters."""
-    layout = FlatParameters(module, torch.float32)
-    return layout.named_tensors(torch.load(path)["mean"])
+    load_averaged(module, path)
+    return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
 
 
 def write_extras(folder, training):
@@ -212,8 +211,7 @@ def main():
         vae = open_vae(options.folder)
         for frozen in (vae.encoder, vae.quant_conv):
             frozen.requires_grad_(False)
-        layout = FlatParameters(vae, torch.float32)
-        layout.values.copy_(torch.load(options.training / "decoder.pt")["mean"])
+        load_averaged(vae, options.training / "decoder.pt")
         write_vae(options.folder, dict(vae.named_parameters()))
     if (options.training / "base.pt").exists():
         base = BaseModel()

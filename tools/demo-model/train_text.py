@@ -15,7 +15,7 @@ import configs
 import scenes
 from dataset import Latents
 from model import BaseModel
-from trainer import FlatParameters, Job, add_options, train
+from trainer import Job, add_options, load_averaged, train
 
 SLOTS, NOTHING = 3, 0  # class 0 of shape, colour and size: there is no such object
 GROUNDS = (*scenes.PLAIN, *scenes.PLACES)
@@ -92,11 +92,9 @@ class TextJob(Job):
 def read_encoders(path, base):
     """Gives `base` the text encoders of a checkpoint."""
     reader = Reader()
-    values = FlatParameters(reader, torch.float32).named_tensors(torch.load(path, map_location="cpu")["mean"])
+    load_averaged(reader, path)
     for part in ("text_encoder", "text_encoder_2"):
-        start = f"base.{part}."
-        getattr(base, part).load_state_dict({name[len(start):]: tensor for name, tensor in values.items()
-                                             if name.startswith(start)})
+        getattr(base, part).load_state_dict(getattr(reader.base, part).state_dict())
 
 
 def main():

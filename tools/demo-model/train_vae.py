@@ -48,12 +48,9 @@ class VaeJob(Job):
             corners = zip(draw(scenes.SIZE - side + 1, count).tolist(), draw(scenes.SIZE - side + 1, count).tolist())
             picture = torch.stack([whole[:, y:y + side, x:x + side] for whole, (y, x) in zip(picture, corners)])
         latents = (count, 4, side // 8, side // 8)
-        return picture, torch.randn(latents, generator=random, device=self.device), self._shares(random, count)
+        return picture, torch.randn(latents, generator=random, device=self.device)
 
-    def _shares(self, random, count):
-        return torch.rand((count, 1, 1, 1), generator=random, device=self.device)
-
-    def loss(self, picture, noise, shares):
+    def loss(self, picture, noise):
         mean, log_variance = self.module.encode(self.given_as(picture))
         mean, log_variance = mean.float(), log_variance.float()
         latents = mean + torch.exp(0.5 * log_variance) * noise
@@ -80,6 +77,10 @@ class DecoderJob(VaeJob):
             self.module = open_vae(folder)
             for half in (self.module.encoder, self.module.quant_conv):
                 half.requires_grad_(False)
+
+    def pick(self, random, step):
+        picture, noise = super().pick(random, step)
+        return picture, noise, torch.rand((len(picture), 1, 1, 1), generator=random, device=self.device)
 
     def loss(self, picture, noise, shares):
         with torch.no_grad():

@@ -274,6 +274,13 @@ class Trainer:
         self.source.close()
 
 
+def load_averaged(module, path):
+    """Gives a module's trained parameters the moving average of a checkpoint, which it returns."""
+    state = torch.load(path, map_location="cpu")
+    FlatParameters(module, torch.float32).values.copy_(state["mean"])
+    return state
+
+
 def add_options(parser, steps):
     """What every training script takes."""
     parser.add_argument("--folder", required=True, help="checkpoints, logs and the training set")
