@@ -1,6 +1,6 @@
 """The training set: captioned pictures, drawn once by all cores, and their latents, made once by the autoencoder.
 
-    dataset.py draw --folder RUN --count 20480       pictures, captions, size conditioning, edges
+    dataset.py draw --folder RUN --count 20480       pictures, captions, size conditioning
     dataset.py encode --folder RUN --model MODEL     latents of the finished autoencoder
 
 The same count gives the same pictures, whatever the number of cores. Files are written whole or not at all.
@@ -49,19 +49,17 @@ def vary(picture, random):
 
 
 def draw_part(index):
-    """Pictures, captions, time ids and packed edges (none of varied pictures: all zero)."""
+    """Pictures, captions and time ids."""
     torch.set_num_threads(1)
     made, random = scenes.training_scenes((7, index)), np.random.default_rng((8, index))
-    pictures, captions, time_ids, edges = [], [], [], []
+    pictures, captions, time_ids = [], [], []
     for _ in range(PART):
         scene, caption = next(made)
         picture, ids = vary(scenes.draw(scene), random)
-        lines = scenes.edges(scene) > 127 if ids[:2] == (configs.SIZE,) * 2 else np.zeros((configs.SIZE,) * 2, bool)
         pictures.append(picture)
         captions.append(caption)
         time_ids.append(ids)
-        edges.append(np.packbits(lines))
-    return np.stack(pictures), captions, np.array(time_ids, np.float32), np.stack(edges)
+    return np.stack(pictures), captions, np.array(time_ids, np.float32)
 
 
 def on_all_cores(function, values):
@@ -90,16 +88,14 @@ def draw(folder, count):
     folder.mkdir(parents=True, exist_ok=True)
     parts = -(-count // PART)
     pictures = np.empty((parts * PART, configs.SIZE, configs.SIZE, 3), np.uint8)
-    captions, time_ids, edges = [], [], []
+    captions, time_ids = [], []
     for i, part in enumerate(on_all_cores(draw_part, range(parts))):
         pictures[i * PART:(i + 1) * PART] = part[0]
         captions += part[1]
         time_ids.append(part[2])
-        edges.append(part[3])
         if sys.stderr.isatty():
             print(f"\rdrawn {(i + 1) * PART} of {parts * PART}", end="", file=sys.stderr)
     _write(folder / "time_ids.npy", np.concatenate(time_ids))
-    _write(folder / "edges.npy", np.concatenate(edges))
     _write(folder / "captions.npy", np.array(captions))
     _write(folder / "pictures.npy", pictures)
 
@@ -147,7 +143,7 @@ class Latents:
         latents = torch.from_numpy(get("latents"))
         first = lambda name: get(name)[:len(latents)]
         return Latents(latents, [str(text) for text in first("captions")], tokenizer,
-                       torch.from_numpy(first("time_ids")), torch.from_numpy(first("edges")))
+                       torch.from_numpy(first("time_ids")))
 
     def to(self, device):
         self.latents, self.time_ids = self.latents.to(device), self.time_ids.to(device)
@@ -175,6 +171,7 @@ def main():
     if options.what == "draw":
         draw(options.folder, options.count)
     else:
+        torch.set_num_threads(os.cpu_count())  # no other process works beside this one
         vae = open_vae(options.model).to(options.device, arithmetic(options.device), memory_format=torch.channels_last)
         latents = encoded(vae, np.load(options.folder / "pictures.npy", mmap_mode="r")[:options.count])
         _write(options.folder / "latents.npy", latents.cpu().numpy().astype(np.float16))

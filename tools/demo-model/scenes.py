@@ -20,9 +20,12 @@ PLAIN_COLOURS = {**COLOURS, "pink": (248, 172, 196), "gray": (140, 142, 146)}
 # Objects whose colour a background has are not drawn on it.
 CLASHES = {"sky": {"white"}, "sea": {"blue", "white"}, "grass": {"green"}, "night": {"black"},
            "sunset": {"orange", "purple", "red"}, "desert": {"yellow", "orange", "white"}, "pink": set(), "gray": set()}
-RADII = {"small": (14, 16), "": (21, 24), "big": (31, 35)}
+# Objects stand on the cells of the latents and have few sizes: their outlines then are few patterns of latents, which a
+# model that trains for hours learns sharp. Anywhere and of any size, the same training drew blots.
+CELL = 8
+RADII = {"small": 15, "": 23, "big": 33}
 POSITIONS = {"": (64, 64), "left": (32, 64), "right": (96, 64), "top": (64, 32), "bottom": (64, 96),
-             "top left": (34, 34), "top right": (94, 34), "bottom left": (34, 94), "bottom right": (94, 94)}
+             "top left": (32, 32), "top right": (96, 32), "bottom left": (32, 96), "bottom right": (96, 96)}
 RELATIONS = ("left of", "right of", "above", "below", "and")
 EVALUATION_FILE = pathlib.Path(__file__).with_name("evaluation_prompts.txt")
 
@@ -152,6 +155,7 @@ def background(name, size=SIZE):
     return picture.copy()
 
 
+SILENT = 0.06
 STYLES = ("stripes", "pastel")  # a texture of the objects and a palette of the whole, for the LoRAs
 
 
@@ -196,37 +200,45 @@ def _pick(random, values, count=None):
 
 def place(random, things, relation, position=""):
     """Gives the objects of a scene their centres and radii."""
-    placed = []
     if len(things) == 1:
-        low, high = RADII[things[0].size]
-        if position:
-            high = min(high, 29)
-        radius = random.uniform(min(low, high - 2), high)
-        x, y = np.array(POSITIONS[position]) + random.uniform(-5, 5, 2)
-        margin = radius + 3
-        return (replace(things[0], x=float(np.clip(x, margin, SIZE - margin)),
-                        y=float(np.clip(y, margin, SIZE - margin)), radius=float(radius)),)
-    if relation == "row":
-        step = 62 if len(things) == 2 else 41
-        limit = 24 if len(things) == 2 else 17
-        start = 64 - step * (len(things) - 1) / 2
-        centres = [(start + i * step, 64) for i in range(len(things))]
-        shared = random.uniform(-7, 7)
-        shift = [np.array((random.uniform(-2, 2), shared)) for _ in things]
+        centres, limit = [POSITIONS[position]], 28 if position else RADII["big"]
+        across = not position or "left" in position or "right" in position
+        down = not position or "top" in position or "bottom" in position
+        freedom = [(across, down)]  # whether it may be moved by a cell
+    elif relation == "row":
+        step, limit = (64, RADII[""]) if len(things) == 2 else (40, 17)
+        centres = [(64 + step * (i - (len(things) - 1) / 2), 64) for i in range(len(things))]
+        freedom = [(0, 1)] * len(things)
     else:
         limit = 28
-        centres = {"left of": [(33, 64), (95, 64)], "and": [(33, 64), (95, 64)], "right of": [(95, 64), (33, 64)],
-                   "above": [(64, 33), (64, 95)], "below": [(64, 95), (64, 33)]}[relation]
-        shift = random.uniform(-3, 3, (len(things), 2))
-    scale = random.uniform(0, 1)
-    for thing, centre, offset in zip(things, centres, shift):
-        low, high = RADII[thing.size]
-        high = min(high, limit)
-        low = min(low, high - 2)
-        radius = low + (scale if relation == "row" else random.uniform(0, 1)) * (high - low)
-        placed.append(replace(thing, x=float(centre[0] + offset[0]), y=float(centre[1] + offset[1]),
-                              radius=float(radius)))
+        low, middle, high = 32, 64, 96
+        centres = {"left of": [(low, middle), (high, middle)], "and": [(low, middle), (high, middle)],
+                   "right of": [(high, middle), (low, middle)], "above": [(middle, low), (middle, high)],
+                   "below": [(middle, high), (middle, low)]}[relation]
+        freedom = [(1, 0) if relation in ("above", "below") else (0, 1)] * 2
+    placed, moved = [], random.integers(-1, 2, (len(things), 2))
+    for i, (thing, centre, free) in enumerate(zip(things, centres, freedom)):
+        radius = min(RADII[thing.size], limit)
+        x, y = np.array(centre) + CELL * moved[0 if relation == "row" else i] * free
+        margin = radius + 3
+        outside = margin > min(x, y) or max(x, y) > SIZE - margin
+        x, y = centre if outside else (x, y)
+        placed.append(replace(thing, x=float(x), y=float(y), radius=float(radius)))
     return tuple(placed)
+
+
+def loosened(random, scene):
+    """The scene with its objects off the cells and of any size; a lone one whose place is not said stands anywhere."""
+    things = []
+    for thing in scene.things:
+        radius = thing.radius * random.uniform(0.8, 1.1)
+        margin = radius + 3
+        if len(scene.things) == 1 and not scene.position:
+            x, y = random.uniform(margin, SIZE - margin, 2)
+        else:
+            x, y = np.clip(np.array((thing.x, thing.y)) + random.uniform(-5, 5, 2), margin, SIZE - margin)
+        things.append(replace(thing, x=float(x), y=float(y), radius=float(radius)))
+    return replace(scene, things=tuple(things))
 
 
 def sample(random):
@@ -275,18 +287,20 @@ def _a(words):
     return ("an " if words[0] in "aeiou" else "a ") + words
 
 
-def _thing(random, thing, article=True, plural=False):
+def _thing(random, thing, article=True, plural=False, coloured=True):
     noun = _pick(random, _OTHERS.get(thing.shape, (thing.shape,)))
     if plural:
         noun = _PLURALS.get(noun, noun + "s")
-    words = " ".join(part for part in (_pick(random, _SIZES[thing.size]), thing.colour, noun) if part)
+    words = " ".join(part for part in (_pick(random, _SIZES[thing.size]), coloured * thing.colour, noun) if part)
     return _a(words) if article else words
 
 
-def caption(random, scene):
+def caption(random, scene, silent=0.0):
+    """`silent`: the share of lone objects whose colour is not said."""
     things = scene.things
     article = random.random() < 0.85
-    name = lambda thing: _thing(random, thing, article)
+    coloured = len(things) > 1 or random.random() >= silent
+    name = lambda thing: _thing(random, thing, article, coloured=coloured)
     if len(things) == 1:
         text = " ".join(part for part in (name(things[0]), _pick(random, _POSITIONS[scene.position])) if part)
     elif scene.relation != "row":
@@ -351,7 +365,7 @@ def training_scenes(seed):
     while True:
         scene = sample(random)
         if digest(scene) not in excluded:
-            yield scene, caption(random, scene)
+            yield scene, caption(random, scene, SILENT)
 
 
 if __name__ == "__main__":

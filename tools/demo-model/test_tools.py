@@ -14,6 +14,7 @@ from model import sigmas
 from sample import sample, schedule
 from train_base import noised
 from train_text import CLASSES, GROUNDS, classes, places
+from trainer import FlatParameters, Matrices, orthogonal
 
 
 def lone(**changes):
@@ -62,6 +63,12 @@ class Data(unittest.TestCase):
     def test_training_leaves_them_out(self):
         kept_out, made = scenes.held_out(), scenes.training_scenes(4)
         self.assertFalse(any(scenes.digest(next(made)[0]) in kept_out for _ in range(3000)))
+
+    def test_loosened_scenes_stay_inside(self):
+        random, made = np.random.default_rng(4), scenes.training_scenes(3)
+        for _ in range(200):
+            for thing in scenes.loosened(random, next(made)[0]).things:
+                self.assertGreater(min(thing.x, thing.y, scenes.SIZE - thing.x, scenes.SIZE - thing.y), thing.radius)
 
     def test_every_word_is_one_token(self):
         tokenizer = Tokenizer()
@@ -124,6 +131,33 @@ class Sampling(unittest.TestCase):
         # x_0 = alpha x_t - sigma v
         self.assertLess(float((scale * x - (1 - scale**2).sqrt() * target - latents).abs().max()), 1e-4)
         self.assertTrue(bool((weight > 0).all() and (weight <= 1).all()))
+
+
+class Optimiser(unittest.TestCase):
+    def test_directions_have_even_singular_values(self):
+        random = torch.Generator().manual_seed(1)
+        given = torch.randn(3, 40, 160, generator=random) * torch.logspace(-1.5, 0, 160)
+        values = torch.linalg.svdvals(orthogonal(given))
+        self.assertGreater(float(values.min()), 0.5)
+        self.assertLess(float(values.max()), 1.3)
+
+    def test_matrices_alone_are_directed(self):
+        torch.manual_seed(1)
+        layers = torch.nn.ModuleDict({"deep": torch.nn.Conv2d(32, 64, 3), "tall": torch.nn.Linear(32, 96),
+                                      "narrow": torch.nn.Linear(8, 64), "conv_in": torch.nn.Conv2d(32, 32, 3)})
+        layout = FlatParameters(layers, torch.float32)
+        momentum = torch.randn(layout.count)
+        update = torch.zeros(layout.count)
+        Matrices(layout, 2).direct(momentum, update)
+        made = layout.named_tensors(update)
+        self.assertEqual({name for name, values in made.items() if bool(values.any())}, {"deep.weight", "tall.weight"})
+        for name in ("deep.weight", "tall.weight"):
+            matrix = made[name].permute(0, 2, 3, 1).flatten(1) if made[name].dim() == 4 else made[name]
+            given = layout.named_tensors(momentum)[name]
+            given = given.permute(0, 2, 3, 1).flatten(1) if given.dim() == 4 else given
+            left, _, right = torch.linalg.svd(given, full_matrices=False)
+            self.assertGreater(float(torch.cosine_similarity((left @ right).flatten(), matrix.flatten(), 0)), 0.9)
+            self.assertAlmostEqual(float(matrix.square().mean().sqrt()), Matrices.SPREAD, delta=0.06)
 
 
 if __name__ == "__main__":

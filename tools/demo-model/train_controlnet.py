@@ -1,14 +1,16 @@
 """Trains a ControlNet for edge pictures; the base model stays as it is."""
 import argparse
 
+import numpy as np
 import torch
 from torch import nn
 
 import configs
-from dataset import Latents
-from model import open_base
+import scenes
+from dataset import Latents, encoded, on_all_cores
+from model import open_base, open_vae
 from train_base import LatentJob
-from trainer import add_options, train
+from trainer import add_options, arithmetic, train
 from unet import ControlNet
 
 
@@ -19,6 +21,18 @@ def like_base(unet):
     control.load_state_dict({name: theirs[name] if name in theirs and theirs[name].shape == tensor.shape else tensor
                              for name, tensor in ours.items()})
     return control
+
+
+def _draw(scene):
+    return scenes.draw(scene), np.packbits(scenes.edges(scene) > 127)
+
+
+def outlined(vae, seed, count):
+    """Latents, captions and packed edges of scenes whose objects stand anywhere, as outlines of people may."""
+    random, made = np.random.default_rng(seed), scenes.training_scenes((seed, 1))
+    pairs = [next(made) for _ in range(count)]
+    pictures, edges = zip(*on_all_cores(_draw, [scenes.loosened(random, scene) for scene, _ in pairs]))
+    return (encoded(vae, np.stack(pictures)), [caption for _, caption in pairs], torch.from_numpy(np.stack(edges)))
 
 
 class Controlled(nn.Module):
@@ -34,12 +48,10 @@ class ControlNetJob(LatentJob):
 
     def __init__(self, options, model, seed=11):
         torch.manual_seed(seed)
+        count = 2400 if torch.device(options.device).type == "cpu" else 9600
+        data = outlined(open_vae(model).to(options.device, arithmetic(options.device)), seed, count)
         self.seed, self.module = seed, Controlled(open_base(model))
-        super().__init__(options, Latents.read(options.folder, self.module.base.tokenizer), batch=32)
-        self.drawn = (self.data.edges > 0).any(1).nonzero().flatten()  # varied pictures have no edges
-
-    def choose(self, random):
-        return self.drawn[torch.randint(len(self.drawn), (self.batch,), generator=random, device=self.device)]
+        super().__init__(options, Latents(*data[:2], self.module.base.tokenizer, edges=data[2]), batch=32)
 
     def batch_of(self, chosen, random, step):
         return (*super().batch_of(chosen, random, step), self.data.lines(chosen))

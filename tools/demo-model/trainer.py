@@ -1,11 +1,12 @@
 """Trains a job in bf16 arithmetic (where the CPU has it) with fp32 master weights, on CPU cores or an accelerator.
 
-A `Job` has modules, picks batches and computes a loss. The trainer owns one flat vector of all parameters: AdamW and
-the moving average are plain vector arithmetic. On a CPU, worker processes of one thread each compute gradients of
+A `Job` has modules, picks batches and computes a loss. The trainer owns one flat vector of all parameters: Adam, Muon
+(for matrices) and the moving average are plain vector arithmetic. On a CPU, worker processes of one thread each compute gradients of
 their shares; they wait for each other in the kernel, not in a spinning barrier, so that training beside other work
 slows down no more than its share. On CUDA, forward and backward are recorded once as a graph and replayed. The same
 seed, device and number of workers give the same numbers; a checkpoint holds all that is needed to go on.
 """
+import concurrent.futures
 import csv
 import functools
 import multiprocessing
@@ -176,6 +177,51 @@ class Recorded:
         self.graphs.clear()
 
 
+def orthogonal(matrices, steps=5):
+    """[K, M, N], M <= N: each with its singular values brought near 1, by Newton and Schulz's iteration with the
+    coefficients of Jordan et al. (Muon, 2024), on the Gram matrices, which are smaller than the matrices."""
+    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    gram = x @ x.mT
+    total = None  # the product of all factors, which are polynomials of the first Gram matrix and so commute
+    for i in range(steps):
+        factor = 2.0315 * (gram @ gram) - 4.7750 * gram
+        factor.diagonal(dim1=1, dim2=2).add_(3.4445)
+        total = factor if total is None else factor @ total
+        if i + 1 < steps:
+            gram = factor @ (factor @ gram)
+    return total @ x
+
+
+class Matrices:
+    """What of a layout are matrices (convolutions, too: [outputs, all else]), for Muon. Embeddings, the first and the
+    last convolutions and all that is narrow are not: these learn by Adam."""
+    NARROWEST = 32
+    SPREAD = 0.2  # root mean square of an update, as Adam's are, so that one rate serves both (Liu et al., 2025)
+    TOGETHER = 16
+
+    def __init__(self, layout, threads):
+        groups = {}
+        for name, parameter, begin, end in layout.slices():
+            shape = (parameter.shape[0], (end - begin) // parameter.shape[0])
+            if min(shape) >= self.NARROWEST and not any(part in name for part in ("embeddings", "conv_in", "conv_out")):
+                groups.setdefault(shape, []).append(slice(begin, end))
+        self.groups = [(shape, slices[i:i + self.TOGETHER]) for shape, slices in groups.items()
+                       for i in range(0, len(slices), self.TOGETHER)]
+        self.pool = concurrent.futures.ThreadPoolExecutor(threads)
+
+    def direct(self, momentum, updates):
+        """Writes the direction of each matrix of a flat vector into that of updates."""
+        def work(group):
+            (rows, columns), slices = group
+            stacked = torch.stack([momentum[at].view(rows, columns) for at in slices])
+            found = orthogonal(stacked.mT).mT if rows > columns else orthogonal(stacked)
+            found = found * (self.SPREAD * max(rows, columns) ** 0.5)
+            for at, direction in zip(slices, found):
+                updates[at] = direction.flatten()
+        for _ in self.pool.map(work, self.groups):
+            pass
+
+
 class Trainer:
     """`cooldown`: the share at the end over which the rate falls to nothing. `minutes`, if given, end the training
     early, cooled down as well: its numbers then depend on the clock."""
@@ -194,10 +240,13 @@ class Trainer:
         self.master = self.layout.values.share_memory_() if on_cpu else self.layout.values
         self.first, self.second = torch.zeros_like(self.master), torch.zeros_like(self.master)
         self.mean = self.master.clone()
+        self.matrices = Matrices(self.layout, workers if on_cpu else 1)
         self.step = 0
         self.seconds = 0.0
         self.resume()
         self.source = Processes(job, self.master, workers) if on_cpu else Recorded(job, self.master)
+        if on_cpu:
+            torch.set_num_threads(workers)  # of this process, while its workers wait
 
     @property
     def checkpoint(self):
@@ -240,8 +289,9 @@ class Trainer:
         self.first.mul_(a).add_(gradient, alpha=1 - a)
         self.second.mul_(b).addcmul_(gradient, gradient, value=1 - b)
         t = self.step + 1
-        bottom = (self.second / (1 - b**t)).sqrt_().add_(1e-8)
-        self.master.addcdiv_(self.first, bottom, value=-self.rate_now() / (1 - a**t))
+        update = self.first / (self.second / (1 - b**t)).sqrt_().add_(1e-8) / (1 - a**t)
+        self.matrices.direct(self.first, update)
+        self.master.add_(update, alpha=-self.rate_now())
         decay = min(self.average, (1 + self.step) / (10 + self.step))
         self.mean.lerp_(self.master, 1 - decay)
         self.step += 1
