@@ -18,8 +18,16 @@ std::string load_error() {
     return text != nullptr ? text : "no reason given";
 }
 
+// A libtorch may bring a oneDNN of another version than this program's, under the same names: what it calls
+// must be its own. AddressSanitizer refuses that.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kOwnSymbolsFirst = 0;
+#else
+constexpr int kOwnSymbolsFirst = RTLD_DEEPBIND;
+#endif
+
 void* open_library(const std::string& path) {
-    return ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    return ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | kOwnSymbolsFirst);
 }
 
 // Empty where the system does not tell.

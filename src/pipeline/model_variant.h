@@ -17,7 +17,7 @@ struct ModelVariant {
 };
 
 // From the checkpoint's metadata, its scheduler's configuration and, last, its name; may change `scheduler`
-// where the model's files bring none of their own.
+// where the model's files bring none. Steps and guidance that they recommend go before those of the kind.
 ModelVariant detect_variant(const Checkpoint& checkpoint, LoadedSchedulerConfig& scheduler);
 
 }  // namespace sdxl

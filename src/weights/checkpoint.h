@@ -40,7 +40,7 @@ struct Checkpoint {
     ComponentConfigs configs;
     std::optional<std::filesystem::path> tokenizer_dir;
     std::optional<std::filesystem::path> tokenizer_2_dir;
-    // A single file's own; of a folder, the texts in its model_index.json that name it ("_name_or_path").
+    // A single file's own; of a folder, its index's "_name_or_path", "num_inference_steps", "guidance_scale".
     std::map<std::string, std::string> metadata;
     bool force_zeros_for_empty_prompt = true;
     bool v_prediction = false;          // the UNet predicts v rather than the noise

@@ -77,6 +77,18 @@ class FolderReader {
         return found != index_.end() && found->is_string() ? found->get<std::string>() : "";
     }
 
+    // Takes over a number that the index recommends for requests which say nothing.
+    void recommend(const std::string& name, int least, int most, Checkpoint& checkpoint) const {
+        const auto found = index_.find(name);
+        if (found == index_.end()) return;
+        if (found->is_number() && found->get<double>() >= least && found->get<double>() <= most)
+            checkpoint.metadata[name] = found->dump();
+        else
+            checkpoint.warnings.push_back("model_index.json: '" + name +
+                                          "' is not used: it is no number from " + std::to_string(least) +
+                                          " to " + std::to_string(most));
+    }
+
     const IgnoredTensors& ignored() const { return ignored_; }
 
   private:
@@ -128,6 +140,8 @@ Checkpoint read_diffusers_folder(const fs::path& folder) {
     checkpoint.force_zeros_for_empty_prompt = reader.flag("force_zeros_for_empty_prompt", true);
     if (const std::string name = reader.text("_name_or_path"); !name.empty())
         checkpoint.metadata["_name_or_path"] = name;
+    reader.recommend("num_inference_steps", 1, 500, checkpoint);
+    reader.recommend("guidance_scale", 0, 50, checkpoint);
     finish_checkpoint(checkpoint, reader.ignored());
     return checkpoint;
 }

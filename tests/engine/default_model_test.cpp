@@ -103,6 +103,36 @@ TEST_F(DefaultModelTest, SizesAreTheModelsOwnEachForItself) {
     expect_size(generate(of_model("tiny")), 64, 64);
 }
 
+TEST_F(DefaultModelTest, SettingsAreWhatTheModelRecommends) {
+    write_model("own", 8);
+    const fs::path index = folder_ / "models/own/model_index.json";
+    const auto recommend = [&](const nlohmann::json& steps, const nlohmann::json& guidance) {
+        auto values = nlohmann::json::parse(std::ifstream(index));
+        values["num_inference_steps"] = steps;
+        values["guidance_scale"] = guidance;
+        std::ofstream(index) << values;
+        start("own");
+    };
+    recommend(3, 2.5);
+    GenerationRequest asked = of_model("own");
+    asked.steps.reset();
+    auto result = generate(asked);
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    EXPECT_EQ(result->steps, 3);
+    EXPECT_EQ(result->guidance_scale, 2.5);
+    asked.steps = 1;
+    asked.guidance_scale = 4;
+    EXPECT_EQ(generate(asked)->steps, 1) << "what is asked for goes before";
+    EXPECT_EQ(generate(asked)->guidance_scale, 4);
+    recommend(0, "much");
+    asked.guidance_scale.reset();
+    result = generate(asked);
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    EXPECT_EQ(result->guidance_scale, 7);
+    EXPECT_TRUE(warns(*result, "'num_inference_steps' is not used: it is no number from 1 to 500"));
+    EXPECT_TRUE(warns(*result, "'guidance_scale' is not used: it is no number from 0 to 50"));
+}
+
 TEST_F(DefaultModelTest, BatchesAndRefinersHaveTheModelsSize) {
     write_model("wide", {8, 10});
     write_micro_variant(folder_ / "models/refiner", micro_refiner(), MicroKind::kRefiner);

@@ -20,10 +20,10 @@ class Adapters : public Meaning {
         return draw_one(request);
     }
 
-    // Of the object's pixels: how far a row's mean is from that eight rows below, where stripes alternate.
+    // Of the object's pixels: how far a row's mean is from that a stripe below.
     static double stripes(const Image& image) {
         const std::vector<bool> object = foreground_of(image);
-        constexpr int kStripe = 8, kLeast = 8;
+        constexpr int kStripe = 16, kLeast = 8;
         std::vector<double> rows(static_cast<std::size_t>(image.height), -1);
         for (int y = 0; y < image.height; ++y) {
             double sum = 0;

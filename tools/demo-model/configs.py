@@ -15,3 +15,5 @@ CONTROLNET = {**BASE, "depths": [0, 0, 0], "mid_depth": 0, "hint": [16, 16, 32, 
 # As SDXL's own, the refiner has the second text encoder alone and is told an aesthetic score.
 REFINER = {**BASE, "channels": [32, 64, 64], "depths": [0, 1, 1], "mid_depth": 1,
            "context": TEXT_2["width"], "time_ids": 5}
+
+SETTINGS = {"num_inference_steps": 20, "guidance_scale": 2.0}  # what requests get that ask for none

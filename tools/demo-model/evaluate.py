@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 
+import configs
 import scenes
 from detect import format_table, judge, table
 
@@ -84,8 +85,8 @@ def main():
     parser.add_argument("--autoencoder", action="store_true")
     parser.add_argument("--training", type=pathlib.Path, help="with --torch: this folder's base.pt in place of the model's")
     parser.add_argument("--count", type=int, default=200, help="of the 200 prompts, the first ones")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=5.0)
+    parser.add_argument("--steps", type=int, default=configs.SETTINGS["num_inference_steps"])
+    parser.add_argument("--guidance", type=float, default=configs.SETTINGS["guidance_scale"])
     parser.add_argument("--scheduler", default="EulerDiscreteScheduler")
     parser.add_argument("--seed", type=int, default=1000, help="of the first picture; each has the next one")
     parser.add_argument("--sheet", type=pathlib.Path, help="a picture of the first 24 pictures")

@@ -84,7 +84,7 @@ def write_index(folder, refiner=False):
              "vae": ["diffusers", "AutoencoderKL"]}
     name = "StableDiffusionXLImg2ImgPipeline" if refiner else "StableDiffusionXLPipeline"
     save_json(folder / "model_index.json", {"_class_name": name, **parts, "force_zeros_for_empty_prompt": not refiner,
-                                            **({"requires_aesthetics_score": True} if refiner else {})})
+                                            **({"requires_aesthetics_score": True} if refiner else configs.SETTINGS)})
     save_json(folder / "scheduler/scheduler_config.json", scheduler_config())
 
 

@@ -57,8 +57,8 @@ def main():
     parser.add_argument("prompt")
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=5.0)
+    parser.add_argument("--steps", type=int, default=configs.SETTINGS["num_inference_steps"])
+    parser.add_argument("--guidance", type=float, default=configs.SETTINGS["guidance_scale"])
     options = parser.parse_args()
     torch.set_num_threads(1)
     latents = sample(open_base(options.model), [options.prompt], first_noise([options.seed]), options.steps,

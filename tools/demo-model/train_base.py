@@ -84,8 +84,8 @@ def main():
     parser.add_argument("--from", dest="start", help="an exported model whose weights to begin with, where the "
                         "folder has no base.pt yet")
     parser.add_argument("--text", help="the checkpoint of train_text.py whose encoders to begin with")
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--cooldown", type=float, default=0.3, help="share at the end over which the rate falls")
+    parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--cooldown", type=float, default=0.75, help="share at the end over which the rate falls")
     parser.add_argument("--average", type=float, default=0.998, help="decay of the weights' moving average")
     options = parser.parse_args()
     torch.manual_seed(2)

@@ -70,7 +70,7 @@ def main():
     add_options(parser, 1500)
     parser.add_argument("--model", required=True, help="the exported base model")
     options = parser.parse_args()
-    train(ControlNetJob(options, options.model), options, rate=1e-3, warmup=50, average=0.99)
+    train(ControlNetJob(options, options.model), options, rate=2e-3, warmup=50, cooldown=0.5, average=0.99)
 
 
 if __name__ == "__main__":

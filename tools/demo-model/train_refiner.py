@@ -53,7 +53,7 @@ def main():
     add_options(parser, 2000)
     parser.add_argument("--model", required=True, help="the exported base model")
     options = parser.parse_args()
-    train(RefinerJob(options, options.model), options, rate=1e-3, warmup=50, average=0.995)
+    train(RefinerJob(options, options.model), options, rate=4e-3, warmup=50, cooldown=0.75, average=0.995)
 
 
 if __name__ == "__main__":

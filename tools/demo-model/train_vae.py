@@ -100,7 +100,7 @@ def main():
         job = DecoderJob(options, options.decoder or options.tiny, bool(options.tiny))
     else:
         job = VaeJob(options)
-    train(job, options, rate=1.5e-3, warmup=30, average=0.99)
+    train(job, options, rate=2e-3 if options.tiny else 1.5e-3, warmup=30, cooldown=0.5, average=0.99)
 
 
 if __name__ == "__main__":
