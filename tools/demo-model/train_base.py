@@ -15,6 +15,7 @@ from trainer import Job, add_options, train
 
 SHORT = 24  # positions of most steps' captions on a CPU; the rest of the 77 are padding, which costs time
 UNPROMPTED = 0.1
+LITTLE_NOISE = 250  # timesteps below: a sigma of 0.7
 SNR_LIMIT = 5.0
 
 
@@ -29,6 +30,7 @@ def noised(latents, noise, timesteps, table):
 class LatentJob(Job):
     """Picks latents of the training set, with their captions' ids, time ids, timesteps and noise."""
     unprompted = UNPROMPTED
+    mistaken = 0.0  # of the samples with little noise: the share whose captions are another's, so that the picture counts
     low, middle, high = 0, 400, 1000  # timesteps: uniform, with more from the middle on, where the layout is decided
 
     def __init__(self, options, data, batch):
@@ -51,7 +53,9 @@ class LatentJob(Job):
         timesteps = (lowest + draw() * (self.high - lowest)).long().clamp(max=self.high - 1)
         latents = self.data.latents[chosen].float()
         noise = torch.randn(latents.shape, generator=random, device=self.device)
-        ids, ids_2 = (table[chosen, :length] for table in self.data.ids)
+        mistaken = (draw() < self.mistaken) & (timesteps < LITTLE_NOISE)
+        told = torch.where(mistaken, chosen.roll(1), chosen)
+        ids, ids_2 = (table[told, :length] for table in self.data.ids)
         return (latents, noise, timesteps, ids, ids_2, (draw() >= self.unprompted).float(),
                 self.data.time_ids[chosen])
 
@@ -67,6 +71,7 @@ class LatentJob(Job):
 
 class BaseJob(LatentJob):
     name = "base"
+    mistaken = 0.25
 
     def __init__(self, options, base, seed=2):
         self.seed, self.module = seed, base

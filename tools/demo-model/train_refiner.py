@@ -32,6 +32,7 @@ def score_ids(time_ids):
 class RefinerJob(LatentJob):
     name = "refiner"
     low, middle, high = 0, 0, LAST
+    mistaken = 0.25
 
     def __init__(self, options, model, seed=12):
         torch.manual_seed(seed)
