@@ -54,6 +54,15 @@ TEST(PluginLoader, RefusesWhatIsNoPlugin) {
     expect_words(text.message, {"rng.json", "does not load"});
 }
 
+// As a libtorch does that brings another oneDNN than this program's.
+TEST(PluginLoader, PluginsCallTheirOwnLibrariesFirst) {
+#ifdef __SANITIZE_ADDRESS__
+    GTEST_SKIP() << "AddressSanitizer refuses libraries that are loaded so";
+#endif
+    const Error error = error_of([] { load_backend_plugin(SDXL_TEST_PLUGINS "/plugin_own_symbols.so"); });
+    expect_words(error.message, {"version -2"});
+}
+
 #ifdef SDXL_TEST_TORCH
 
 TEST(TorchPlugin, PrintsNothingAndIsLoadedOnce) {
