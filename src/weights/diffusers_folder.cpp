@@ -31,6 +31,8 @@ std::string optional_text(const fs::path& path) {
     return is_there(path) ? read_text_file(path) : std::string();
 }
 
+constexpr const char* kSteps = "num_inference_steps";
+
 // model_index.json, and how each component is read out of its folder.
 class FolderReader {
   public:
@@ -77,11 +79,12 @@ class FolderReader {
         return found != index_.end() && found->is_string() ? found->get<std::string>() : "";
     }
 
-    // Takes over a number that the index recommends for requests which say nothing.
+    // Takes over a number (of steps: a whole one) that the index recommends for requests which say nothing.
     void recommend(const std::string& name, int least, int most, Checkpoint& checkpoint) const {
         const auto found = index_.find(name);
         if (found == index_.end()) return;
-        if (found->is_number() && found->get<double>() >= least && found->get<double>() <= most)
+        const bool right_kind = name == kSteps ? found->is_number_integer() : found->is_number();
+        if (right_kind && found->get<double>() >= least && found->get<double>() <= most)
             checkpoint.metadata[name] = found->dump();
         else
             checkpoint.warnings.push_back("model_index.json: '" + name +
@@ -140,7 +143,7 @@ Checkpoint read_diffusers_folder(const fs::path& folder) {
     checkpoint.force_zeros_for_empty_prompt = reader.flag("force_zeros_for_empty_prompt", true);
     if (const std::string name = reader.text("_name_or_path"); !name.empty())
         checkpoint.metadata["_name_or_path"] = name;
-    reader.recommend("num_inference_steps", 1, 500, checkpoint);
+    reader.recommend(kSteps, 1, 500, checkpoint);
     reader.recommend("guidance_scale", 0, 50, checkpoint);
     finish_checkpoint(checkpoint, reader.ignored());
     return checkpoint;

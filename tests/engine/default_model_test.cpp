@@ -124,6 +124,8 @@ TEST_F(DefaultModelTest, SettingsAreWhatTheModelRecommends) {
     asked.guidance_scale = 4;
     EXPECT_EQ(generate(asked)->steps, 1) << "what is asked for goes before";
     EXPECT_EQ(generate(asked)->guidance_scale, 4);
+    recommend(2.5, 3);
+    EXPECT_TRUE(warns(*generate(of_model("own")), "'num_inference_steps' is not used"));
     recommend(0, "much");
     asked.guidance_scale.reset();
     result = generate(asked);

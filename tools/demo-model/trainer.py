@@ -1,7 +1,7 @@
 """Trains a job in bf16 arithmetic (where the CPU has it) with fp32 master weights, on CPU cores or an accelerator.
 
 A `Job` has modules, picks batches and computes a loss. The trainer owns one flat vector of all parameters: Adam, Muon
-(for matrices) and the moving average are plain vector arithmetic. On a CPU, worker processes of one thread each compute gradients of
+(for matrices) and the moving average work on that. On a CPU, worker processes of one thread each compute gradients of
 their shares; they wait for each other in the kernel, not in a spinning barrier, so that training beside other work
 slows down no more than its share. On CUDA, forward and backward are recorded once as a graph and replayed. The same
 seed, device and number of workers give the same numbers; a checkpoint holds all that is needed to go on.
