@@ -20,8 +20,8 @@ PLAIN_COLOURS = {**COLOURS, "pink": (248, 172, 196), "gray": (140, 142, 146)}
 # Objects whose colour a background has are not drawn on it.
 CLASHES = {"sky": {"white"}, "sea": {"blue", "white"}, "grass": {"green"}, "night": {"black"},
            "sunset": {"orange", "purple", "red"}, "desert": {"yellow", "orange", "white"}, "pink": set(), "gray": set()}
-# Objects stand on the cells of the latents and have few sizes: their outlines then are few patterns of latents, which a
-# model that trains for hours learns sharp. Anywhere and of any size, the same training drew blots.
+# Objects stand on the cells of the latents and have few sizes: their outlines then are few patterns of latents, for a
+# model that trains for hours.
 CELL = 8
 RADII = {"small": 15, "": 23, "big": 33}
 POSITIONS = {"": (64, 64), "left": (32, 64), "right": (96, 64), "top": (64, 32), "bottom": (64, 96),

@@ -39,11 +39,9 @@ class LatentJob(Job):
         self.table = sigmas().to(self.device)
         self.always_long = torch.device(self.device).type != "cpu"
 
-    def choose(self, random):
-        return torch.randint(len(self.data), (self.batch,), generator=random, device=self.device)
-
     def pick(self, random, step):
-        return self.batch_of(self.choose(random), random, step)
+        chosen = torch.randint(len(self.data), (self.batch,), generator=random, device=self.device)
+        return self.batch_of(chosen, random, step)
 
     def batch_of(self, chosen, random, step):
         count = len(chosen)
