@@ -1,8 +1,10 @@
 """Reads a picture of the small world without any network: the background, and each object's colour, shape, place.
 
 The background is the one whose look lies nearest along the border. What differs from it is foreground, whose
-connected parts are objects; a shape is the one whose own rasteriser's silhouette overlaps the object's best.
+connected parts are objects, outlined half way between background and object. An object's shape is the one whose own
+rasteriser's silhouette overlaps it best, whatever the size and the place. None of it knows what was asked for.
 """
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +14,6 @@ import scenes
 FOREGROUND = 70.0  # Euclidean distance in RGB from the background's look
 SMALLEST = 90  # pixels of the smallest object
 BORDER = 5
-GRID = 48  # silhouettes are compared at this size
 
 
 @dataclass
@@ -22,8 +23,8 @@ class Found:
     x: float
     y: float
     area: int
-    extent: float  # half of the larger side of its box
-    overlap: float  # with the best silhouette, 0..1
+    radius: float  # of the best silhouette
+    overlap: float  # with that, 0..1
 
 
 def _distance(picture, look):
@@ -69,56 +70,72 @@ def components(mask):
     return [np.concatenate(parts) for parts in groups.values()]
 
 
-def _silhouette(pixels):
-    """[GRID, GRID] bool: the part's box stretched over the grid, with its proportions kept."""
-    top, left = pixels.min(0)
-    bottom, right = pixels.max(0) + 1
-    side = max(bottom - top, right - left)
-    canvas = np.zeros((side, side), bool)
-    y0, x0 = (side - (bottom - top)) // 2, (side - (right - left)) // 2
-    canvas[pixels[:, 0] - top + y0, pixels[:, 1] - left + x0] = True
-    at = ((np.arange(GRID) + 0.5) * side / GRID).astype(int)
-    return canvas[at][:, at]
+# --- shapes: the generator's own silhouettes, laid over an object at every size and place -----------------------
+
+RADII = range(6, 45)
 
 
-_TEMPLATES = {}
+@functools.cache
+def _template(shape, radius):
+    """A silhouette in the middle of a picture: its pixels' number, and its conjugate spectrum."""
+    middle = scenes.SIZE / 2
+    mask = scenes.coverage(scenes.Thing(shape, "red", x=middle, y=middle, radius=radius)) > 0.5
+    return mask.sum(), np.fft.rfft2(mask).conj()
 
 
-def _templates():
-    if not _TEMPLATES:
-        for shape in scenes.SHAPES:
-            cover = scenes.coverage(scenes.Thing(shape, "red", x=64, y=64, radius=40))
-            _TEMPLATES[shape] = _silhouette(np.argwhere(cover > 0.5))
-    return _TEMPLATES
+def find_shape(mask):
+    """The shape, its radius and its overlap (intersection over union, 0..1) where these are best."""
+    spectrum, area = np.fft.rfft2(mask), mask.sum()
+    sized = [(shape, radius, *_template(shape, radius)) for shape in scenes.SHAPES for radius in RADII]
+    most = lambda size: min(area, size) / max(area, size)  # the overlap if one lies within the other
+    best = ("", 0, 0.0)
+    for shape, radius, size, template in sorted(sized, key=lambda one: -most(one[2])):
+        if most(size) <= best[2]:
+            break
+        common = np.fft.irfft2(spectrum * template, mask.shape).max()  # of every place
+        overlap = common / (area + size - common)
+        if overlap > best[2]:
+            best = (shape, radius, float(overlap))
+    return best
 
 
-def _unit_extent(shape):
-    """Half of the larger side of a shape of radius 1."""
-    return 1.0 if shape in ("circle", "ring") else float(np.ptp(scenes._corners(shape), axis=0).max() / 2)
+def _mask_of(pixels, shape):
+    mask = np.zeros(shape, bool)
+    mask[pixels[:, 0], pixels[:, 1]] = True
+    return mask
 
 
-def find_shape(pixels):
-    silhouette = _silhouette(pixels)
-    overlaps = {shape: (silhouette & template).sum() / (silhouette | template).sum()
-                for shape, template in _templates().items()}
-    shape = max(overlaps, key=overlaps.get)
-    return shape, float(overlaps[shape])
+def _outlined(picture, look, pixels):
+    """The objects within a part that differs from the background: what is nearer to their colour than to it.
+
+    The colour is that of the half of the part that differs most. An antialiased or soft outline lies where both are
+    mixed in equal shares; a part found by a fixed difference is too wide where the contrast is high."""
+    rows, columns = pixels.T
+    strength = _distance(picture, look)[rows, columns]
+    colour = np.median(picture[rows, columns][strength >= np.median(strength)], axis=0)
+    near = np.zeros(look.shape[:2], bool)
+    (top, left), (bottom, right) = np.maximum(pixels.min(0) - BORDER, 0), pixels.max(0) + 1 + BORDER
+    around = slice(top, bottom), slice(left, right)
+    near[around] = (_distance(picture, colour) < _distance(picture, look))[around]
+    part = _mask_of(pixels, near.shape)
+    return [found for found in components(near) if part[found[:, 0], found[:, 1]].any()]
 
 
 def find_objects(picture, ground):
-    foreground = _distance(picture, scenes.background(ground)) > FOREGROUND
+    look = scenes.background(ground)
     palette = np.array(list(scenes.COLOURS.values()), float)
     names = list(scenes.COLOURS)
     nearest = np.sqrt(((picture.astype(float)[:, :, None] - palette) ** 2).sum(-1)).argmin(-1)
     found = []
-    for pixels in components(foreground):
-        if len(pixels) < SMALLEST:
-            continue
-        votes = np.bincount(nearest[pixels[:, 0], pixels[:, 1]], minlength=len(names))
-        shape, overlap = find_shape(pixels)
-        (top, left), (bottom, right) = pixels.min(0), pixels.max(0) + 1
-        found.append(Found(names[votes.argmax()], shape, (left + right) / 2, (top + bottom) / 2, len(pixels),
-                           max(bottom - top, right - left) / 2, overlap))
+    for part in components(_distance(picture, look) > FOREGROUND):
+        for pixels in _outlined(picture, look, part) if len(part) >= SMALLEST else ():
+            if len(pixels) < SMALLEST:
+                continue
+            votes = np.bincount(nearest[pixels[:, 0], pixels[:, 1]], minlength=len(names))
+            shape, radius, overlap = find_shape(_mask_of(pixels, look.shape[:2]))
+            (top, left), (bottom, right) = pixels.min(0), pixels.max(0) + 1
+            found.append(Found(names[votes.argmax()], shape, (left + right) / 2, (top + bottom) / 2, len(pixels),
+                               radius, overlap))
     return sorted(found, key=lambda thing: -thing.area)
 
 
@@ -169,7 +186,7 @@ def judge(scene, picture):
         if scene.position:
             result["position"] = pairs[0][1] is not None and _at(scene.position, pairs[0][1])
         if wanted[0].size and pairs[0][1] is not None:
-            radius = pairs[0][1].extent / _unit_extent(pairs[0][1].shape)
+            radius = pairs[0][1].radius
             result["size"] = radius < 18.5 if wanted[0].size == "small" else radius > 25.5
     elif scene.relation != "row":
         result["two objects"] = both

@@ -8,7 +8,7 @@ import torch
 import scenes
 from bpe import Tokenizer
 from dataset import Latents
-from detect import judge
+from detect import find_objects, judge
 from evaluate import contact_sheet
 from model import sigmas
 from sample import sample, schedule
@@ -53,6 +53,18 @@ class Judgement(unittest.TestCase):
         swapped = pair(replace(red, colour="green"), replace(green, colour="red"), "left of")
         self.assertIn("two objects", self.wrong(asked, asked.__class__((asked.things[0],), "yellow")))
         self.assertNotEqual(self.wrong(asked, swapped), set())
+
+    def test_shapes_with_soft_outlines_and_spurs(self):
+        for ground, colour in (("white", "black"), ("yellow", "orange"), ("sea", "green")):
+            for shape in scenes.SHAPES:
+                scene = scenes.Scene((scenes.Thing(shape, colour, x=61.0, y=66.0, radius=16.0),), ground)
+                picture = scenes.draw(scene).astype(float)
+                picture[64:67, 70:84] = scenes.COLOURS[colour]
+                for axis in (0, 1):
+                    picture = (np.roll(picture, 1, axis) + 2 * picture + np.roll(picture, -1, axis)) / 4
+                found = find_objects(picture.astype(np.uint8), ground)
+                self.assertEqual([(thing.shape, thing.colour) for thing in found], [(shape, colour)], ground)
+                self.assertAlmostEqual(found[0].radius, 16, delta=2)
 
 
 class Data(unittest.TestCase):
