@@ -2,7 +2,8 @@
 #
 # One folder under src/ is one layer and one static library, sdxl_<name>. USES names every layer whose headers it may
 # include; the list is written to <build>/layers.txt, and tests/layers_test reads it and fails on an include that is
-# not declared. Headers are found by SOURCES too, so that each is compiled alone (target sdxl_headers).
+# not declared. Headers are found by SOURCES too, so that each is compiled alone: by the source of its name, which
+# includes it before all else (layers_test looks), or by a unit of the target sdxl_headers.
 # A PLUGIN is a shared library beside the executables instead, which nothing links: it is loaded at run time, exports
 # only what it marks, and brings its own copy of the layers that it uses. Its headers are its own.
 set(SDXL_LAYERS_FILE ${CMAKE_BINARY_DIR}/layers.txt)
@@ -34,14 +35,15 @@ function(sdxl_layer name)
   string(REPLACE ";" " " uses "${ARG_USES}")
   file(APPEND ${SDXL_LAYERS_FILE} "${name}: ${uses}\n")
   foreach(source IN LISTS ARG_SOURCES)
-    if(source MATCHES "\\.h$" AND NOT source MATCHES "-inl\\.h$" AND NOT ARG_PLUGIN)
+    string(REGEX REPLACE "\\.h$" ".cpp" own_source ${source})
+    if(source MATCHES "\\.h$" AND NOT source MATCHES "-inl\\.h$" AND NOT own_source IN_LIST ARG_SOURCES AND NOT ARG_PLUGIN)
       set_property(GLOBAL APPEND PROPERTY SDXL_HEADERS ${name}/${source})
       set_property(GLOBAL APPEND PROPERTY SDXL_HEADER_TARGETS ${target})
     endif()
   endforeach()
 endfunction()
 
-# One translation unit per public header: a header that does not compile alone breaks the build.
+# One translation unit per header without a source of its own: one that does not compile alone breaks the build.
 function(sdxl_check_headers)
   get_property(headers GLOBAL PROPERTY SDXL_HEADERS)
   get_property(targets GLOBAL PROPERTY SDXL_HEADER_TARGETS)

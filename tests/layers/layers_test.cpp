@@ -58,6 +58,20 @@ std::vector<std::string> wrong_includes(const Layers& layers, const std::string&
     return wrong;
 }
 
+// Whether the first include of a source is of the header beside it, e.g. of ops/a.cpp "ops/a.h".
+bool begins_with_its_header(const std::string& source, std::istream& text) {
+    static const std::regex include(R"re(^\s*#\s*include\s*"([^"]+)")re");
+    const fs::path header = fs::path(source).replace_extension(".h");
+    std::string line;
+    while (std::getline(text, line)) {
+        if (line.find("#include") == std::string::npos) continue;
+        std::smatch match;
+        if (!std::regex_search(line, match, include)) return false;
+        return match[1] == header.string() || match[1] == header.filename().string();
+    }
+    return false;
+}
+
 // Declared uses of a layer that does not stand above, e.g. "core uses ops". The file lists layers from the
 // top.
 std::vector<std::string> upward_uses(std::istream& file) {
@@ -113,6 +127,17 @@ TEST(Layers, EveryIncludeIsDeclared) {
     EXPECT_GT(files, 100);
 }
 
+// So every header is compiled with nothing before it.
+TEST(Layers, SourcesBeginWithTheirHeader) {
+    for (const auto& entry : fs::recursive_directory_iterator(SDXL_SOURCE_DIR)) {
+        fs::path header = entry.path();
+        if (entry.path().extension() != ".cpp" || !fs::exists(header.replace_extension(".h"))) continue;
+        std::ifstream text(entry.path());
+        const std::string name = fs::relative(entry.path(), SDXL_SOURCE_DIR).string();
+        EXPECT_TRUE(begins_with_its_header(name, text)) << name;
+    }
+}
+
 TEST(Layers, NoCircles) {
     EXPECT_TRUE(circles(project_layers()).empty());
 }
@@ -147,6 +172,18 @@ TEST(LayersTest, FindsAnIncludeInEveryForm) {
     std::istringstream foreign(
         "#include <nlohmann/json.hpp>\n#include \"beside.h\"\n// #include <ops/own.h>\n");
     EXPECT_TRUE(wrong_includes(layers, "core/a.cpp", foreign).empty());
+}
+
+TEST(LayersTest, FindsASourceThatBeginsWithAnother) {
+    const auto begins = [](const std::string& text) {
+        std::istringstream file(text);
+        return begins_with_its_header("ops/a.cpp", file);
+    };
+    EXPECT_TRUE(begins("// why\n#include \"ops/a.h\"\n#include <vector>\n"));
+    EXPECT_TRUE(begins("#include \"a.h\"\n"));
+    EXPECT_FALSE(begins("#include <vector>\n#include \"ops/a.h\"\n"));
+    EXPECT_FALSE(begins("#include \"nn/a.h\"\n"));
+    EXPECT_FALSE(begins(""));
 }
 
 TEST(LayersTest, FindsAUseOfALowerOrMissingLayer) {
