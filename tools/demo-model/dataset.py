@@ -29,22 +29,36 @@ def as_tensor(pictures):
     return torch.as_tensor(np.array(pictures) if isinstance(pictures, np.ndarray) else pictures).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
+def _planes(pictures):
+    """[N, H, W, 3] uint8 -> [N, 3, H, W] in 0..255."""
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float()
+
+
+def _bytes(planes):
+    return (planes.permute(0, 2, 3, 1) + 0.5).clamp(0, 255).byte().numpy()
+
+
+def _bilinear(planes, side):
+    return F.interpolate(planes, (side, side), mode="bilinear", align_corners=False)
+
+
+def enlarged(pictures):
+    """[N, SIZE, SIZE, 3] uint8, made small and large again."""
+    small = F.interpolate(_planes(pictures), (configs.SIZE // 2,) * 2, mode="area")
+    return _bytes(_bilinear(small, configs.SIZE))
+
+
 def vary(picture, random):
     """A picture and its six time ids: mostly whole, at times drawn small or cut out of a larger one."""
     size = configs.SIZE
     kind = random.random()
-    resized = lambda values, side, **how: F.interpolate(values, (side, side), **how)
-    bilinear = {"mode": "bilinear", "align_corners": False}
-    values = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
-    back = lambda values: (values[0].permute(1, 2, 0) + 0.5).clamp(0, 255).byte().numpy()
     if kind < LOW_RESOLUTION:
-        small = resized(values, size // 2, mode="area")
-        return back(resized(small, size, **bilinear)), (size // 2, size // 2, 0, 0, size, size)
+        return enlarged(picture[None])[0], (size // 2, size // 2, 0, 0, size, size)
     if kind < LOW_RESOLUTION + CROPPED:
         larger = size + 32
         top, left = (int(i) for i in random.integers(0, 33, 2))
-        whole = resized(values, larger, **bilinear)
-        return back(whole[..., top:top + size, left:left + size]), (larger, larger, top, left, size, size)
+        whole = _bilinear(_planes(picture[None]), larger)
+        return _bytes(whole[..., top:top + size, left:left + size])[0], (larger, larger, top, left, size, size)
     return picture, (size, size, 0, 0, size, size)
 
 

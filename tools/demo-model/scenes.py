@@ -159,11 +159,13 @@ SILENT = 0.06
 STYLES = ("stripes", "pastel")  # a texture of the objects and a palette of the whole, for the LoRAs
 
 
-def _paint(colour, style):
+def _paint(thing, style):
     """An object's colour everywhere: [SIZE, SIZE, 3]."""
-    colour = np.array(COLOURS[colour], float)
-    # Two rows of latents each: the UNet's attention, which is what a LoRA changes, sees no finer.
-    odd = (np.arange(SIZE) // 16 % 2 == 1)[:, None, None] & (style == "stripes")
+    colour = np.array(COLOURS[thing.colour], float)
+    # From the object's middle: within a wide field, nothing would tell a convolution where a stripe begins. They are two
+    # rows of latents high.
+    odd = ((np.arange(SIZE) + 0.5 - thing.y) // CELL + 1) // 2 % 2 == 1
+    odd = odd[:, None, None] & (style == "stripes")
     other = colour * 0.45 if colour.sum() > 380 else colour * 0.4 + 255 * 0.6
     return np.broadcast_to(np.where(odd, other, colour), (SIZE, SIZE, 3))
 
@@ -174,7 +176,7 @@ def draw(scene, style=None):
     for thing in scene.things:
         part, cover = _covered(thing, SIZE)
         cover = cover[..., None]
-        picture[part] = picture[part] * (1 - cover) + _paint(thing.colour, style)[part] * cover
+        picture[part] = picture[part] * (1 - cover) + _paint(thing, style)[part] * cover
     if style == "pastel":
         picture = 0.45 * picture + 0.55 * 255
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)

@@ -7,11 +7,12 @@ import torch
 
 import scenes
 from bpe import Tokenizer
-from dataset import Latents
+from dataset import Latents, enlarged
 from detect import find_objects, judge
 from evaluate import contact_sheet
-from model import sigmas
+from model import BaseModel, sigmas
 from sample import sample, schedule
+from train_adapters import Lora, add_lora, kohya_names
 from train_base import noised
 from train_text import CLASSES, GROUNDS, classes, places
 from trainer import FlatParameters, Matrices, orthogonal
@@ -143,6 +144,43 @@ class Sampling(unittest.TestCase):
         # x_0 = alpha x_t - sigma v
         self.assertLess(float((scale * x - (1 - scale**2).sqrt() * target - latents).abs().max()), 1e-4)
         self.assertTrue(bool((weight > 0).all() and (weight <= 1).all()))
+
+
+class Adapters(unittest.TestCase):
+    def test_low_rank_changes_as_one_weight(self):
+        torch.manual_seed(3)
+        for layer, given in ((torch.nn.Linear(12, 20), torch.randn(2, 5, 12)),
+                             (torch.nn.Conv2d(6, 8, 3, padding=1, stride=2), torch.randn(2, 6, 10, 10))):
+            lora = Lora(layer)
+            self.assertTrue(torch.equal(lora(given), layer(given)), "it begins as nothing")
+            torch.nn.init.normal_(lora.lora_up.weight)
+            expected = lora(given)
+            change = lora.lora_up.weight.flatten(1) @ lora.lora_down.weight.flatten(1)
+            layer.weight.data += change.view_as(layer.weight)
+            self.assertLess(float((layer(given) - expected).abs().max()), 1e-4)
+
+    def test_names_are_those_of_modules(self):
+        unet = BaseModel().unet.requires_grad_(False)
+        paths = {name.removesuffix(".weight").replace(".", "_") for name in unet.state_dict()}
+        layers = add_lora(unet)
+        self.assertTrue(any("resnets" in path for path in layers) and any("attn2" in path for path in layers))
+        trained = {f"unet.{name}": p for name, p in unet.named_parameters() if p.requires_grad}
+        named = kohya_names(trained)
+        self.assertEqual(len(named), 3 * len(layers))
+        self.assertTrue({name.removeprefix("lora_unet_").split(".")[0] for name in named} <= paths)
+
+    def test_stripes_are_two_cells_high_from_the_middle(self):
+        scene = lone(shape="square", radius=33.0, x=64.0)
+        column = scenes.draw(scene, "stripes")[:, 64].astype(int)
+        red = (np.abs(column - scenes.COLOURS["red"]).sum(-1) < 10)[64 - 24:64 + 24]
+        self.assertEqual(red.tolist(), [False] * 16 + [True] * 16 + [False] * 16)
+
+    def test_enlarged_is_softer_and_no_other_picture(self):
+        picture = scenes.draw(lone())[None]
+        soft = enlarged(picture)
+        steps = lambda pictures: np.abs(np.diff(pictures.astype(int), axis=2)).max()
+        self.assertLess(steps(soft), 0.7 * steps(picture))
+        self.assertLess(np.abs(soft.astype(int) - picture).mean(), 3)
 
 
 class Optimiser(unittest.TestCase):

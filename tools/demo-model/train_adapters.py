@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+import configs
 import safetensors_file
 import scenes
 from dataset import Latents, encoded, styled
@@ -24,35 +25,48 @@ MINT, MINT_COLOUR = "<mint>", (136, 226, 196)
 STAND_IN = "rainbow"  # a word of no caption, whose row the inversion takes in training
 
 
-class LoraLinear(nn.Module):
-    def __init__(self, linear):
+class Lora(nn.Module):
+    """A linear layer or a convolution with a change of low rank beside it."""
+
+    def __init__(self, layer):
         super().__init__()
-        self.linear = linear
-        self.lora_down = nn.Linear(linear.in_features, RANK, bias=False)
-        self.lora_up = nn.Linear(RANK, linear.out_features, bias=False)
+        self.layer = layer
+        if isinstance(layer, nn.Conv2d):
+            self.lora_down = nn.Conv2d(layer.in_channels, RANK, layer.kernel_size, layer.stride, layer.padding, bias=False)
+            self.lora_up = nn.Conv2d(RANK, layer.out_channels, 1, bias=False)
+        else:
+            self.lora_down = nn.Linear(layer.in_features, RANK, bias=False)
+            self.lora_up = nn.Linear(RANK, layer.out_features, bias=False)
         nn.init.zeros_(self.lora_up.weight)
 
     def forward(self, x):
-        return self.linear(x) + self.lora_up(self.lora_down(x)) * (ALPHA / RANK)
+        return self.layer(x) + self.lora_up(self.lora_down(x)) * (ALPHA / RANK)
+
+
+def takes_lora(path, module):
+    """The attention's linear layers and, as the outermost level has none, convolutions (what is known as LoCon): the
+    narrow ones, for the size of the file."""
+    if isinstance(module, nn.Linear):
+        return ".attn1." in path or ".attn2." in path
+    return (isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and path != "conv_in"
+            and module.out_channels == configs.BASE["channels"][0])
 
 
 def add_lora(unet):
-    """Wraps every linear layer of the transformers; returns path -> layer."""
-    layers = {}
-    for path, module in list(unet.named_modules()):
-        if isinstance(module, nn.Linear) and ".attentions." in f".{path}":
-            parent, _, leaf = path.rpartition(".")
-            layers[path] = LoraLinear(module)
-            owner = unet.get_submodule(parent)
-            if leaf.isdigit():
-                owner[int(leaf)] = layers[path]
-            else:
-                setattr(owner, leaf, layers[path])
+    """Wraps its layers; returns path -> layer."""
+    layers = {path: Lora(module) for path, module in unet.named_modules() if takes_lora(path, module)}
+    for path, layer in layers.items():
+        parent, _, leaf = path.rpartition(".")
+        owner = unet.get_submodule(parent)
+        if leaf.isdigit():
+            owner[int(leaf)] = layer
+        else:
+            setattr(owner, leaf, layer)
     return layers
 
 
 def kohya_names(values):
-    """name -> tensor of a model with LoraLinear layers -> kohya's names."""
+    """name -> tensor of a model with Lora layers -> kohya's names."""
     tensors = {}
     for name, tensor in values.items():
         path, _, leaf = name.removeprefix("unet.").rpartition(".lora_")
