@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -61,18 +60,6 @@ void apply(const Distilled& distilled, const std::vector<std::string>& words, bo
         scheduler.config.prediction_type = PredictionType::kSample;
 }
 
-// A setting that the model's files recommend. What a request could not ask for is none.
-template <class T>
-std::optional<T> recommended(const Checkpoint& checkpoint, const char* key, T low, T high) {
-    const auto found = checkpoint.metadata.find(key);
-    if (found == checkpoint.metadata.end()) return std::nullopt;
-    T value{};
-    const std::string& text = found->second;
-    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool whole = fault == std::errc() && end == text.data() + text.size();
-    return whole && value >= low && value <= high ? std::optional(value) : std::nullopt;
-}
-
 ModelVariant variant_by_name(const Checkpoint& checkpoint, LoadedSchedulerConfig& scheduler) {
     const bool own_scheduler = !checkpoint.configs.scheduler.empty();
     ModelVariant variant;
@@ -100,9 +87,9 @@ ModelVariant variant_by_name(const Checkpoint& checkpoint, LoadedSchedulerConfig
 
 ModelVariant detect_variant(const Checkpoint& checkpoint, LoadedSchedulerConfig& scheduler) {
     ModelVariant variant = variant_by_name(checkpoint, scheduler);
-    variant.steps = recommended(checkpoint, "num_inference_steps", 1, 500).value_or(variant.steps);
-    variant.guidance_scale =
-        recommended(checkpoint, "guidance_scale", 0.0, 50.0).value_or(variant.guidance_scale);
+    const RecommendedSettings& recommended = checkpoint.recommended;
+    variant.steps = recommended.num_inference_steps.value_or(variant.steps);
+    variant.guidance_scale = recommended.guidance_scale.value_or(variant.guidance_scale);
     return variant;
 }
 

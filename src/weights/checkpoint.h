@@ -29,6 +29,12 @@ struct ComponentConfigs {
     std::string scheduler;
 };
 
+// What a folder's index recommends to requests that say nothing; within what a request could ask for.
+struct RecommendedSettings {
+    std::optional<int> num_inference_steps;
+    std::optional<double> guidance_scale;
+};
+
 struct Checkpoint {
     std::filesystem::path path;
     CheckpointLayout layout = CheckpointLayout::kSingleFile;
@@ -40,8 +46,9 @@ struct Checkpoint {
     ComponentConfigs configs;
     std::optional<std::filesystem::path> tokenizer_dir;
     std::optional<std::filesystem::path> tokenizer_2_dir;
-    // A single file's own; of a folder, its index's "_name_or_path", "num_inference_steps", "guidance_scale".
+    // A single file's own; of a folder, its index's "_name_or_path".
     std::map<std::string, std::string> metadata;
+    RecommendedSettings recommended;
     bool force_zeros_for_empty_prompt = true;
     bool v_prediction = false;          // the UNet predicts v rather than the noise
     bool zero_terminal_snr = false;     // trained to start from pure noise

@@ -1,6 +1,7 @@
 // Models in the diffusers layout: a folder with a model_index.json and a folder for each component.
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include "core/error.h"
@@ -30,8 +31,6 @@ namespace fs = std::filesystem;
 std::string optional_text(const fs::path& path) {
     return is_there(path) ? read_text_file(path) : std::string();
 }
-
-constexpr const char* kSteps = "num_inference_steps";
 
 // model_index.json, and how each component is read out of its folder.
 class FolderReader {
@@ -79,17 +78,19 @@ class FolderReader {
         return found != index_.end() && found->is_string() ? found->get<std::string>() : "";
     }
 
-    // Takes over a number (of steps: a whole one) that the index recommends for requests which say nothing.
-    void recommend(const std::string& name, int least, int most, Checkpoint& checkpoint) const {
+    // A number from `least` to `most` (a whole one if these are); with a warning where it is none.
+    template <class T>
+    std::optional<T> number(const std::string& name, T least, T most,
+                            std::vector<std::string>& warnings) const {
         const auto found = index_.find(name);
-        if (found == index_.end()) return;
-        const bool right_kind = name == kSteps ? found->is_number_integer() : found->is_number();
+        if (found == index_.end()) return std::nullopt;
+        const bool right_kind = std::is_integral_v<T> ? found->is_number_integer() : found->is_number();
         if (right_kind && found->get<double>() >= least && found->get<double>() <= most)
-            checkpoint.metadata[name] = found->dump();
-        else
-            checkpoint.warnings.push_back("model_index.json: '" + name +
-                                          "' is not used: it is no number from " + std::to_string(least) +
-                                          " to " + std::to_string(most));
+            return found->get<T>();
+        warnings.push_back("model_index.json: '" + name + "' is not used: it is no number from " +
+                           std::to_string(static_cast<int>(least)) + " to " +
+                           std::to_string(static_cast<int>(most)));
+        return std::nullopt;
     }
 
     const IgnoredTensors& ignored() const { return ignored_; }
@@ -143,8 +144,8 @@ Checkpoint read_diffusers_folder(const fs::path& folder) {
     checkpoint.force_zeros_for_empty_prompt = reader.flag("force_zeros_for_empty_prompt", true);
     if (const std::string name = reader.text("_name_or_path"); !name.empty())
         checkpoint.metadata["_name_or_path"] = name;
-    reader.recommend(kSteps, 1, 500, checkpoint);
-    reader.recommend("guidance_scale", 0, 50, checkpoint);
+    checkpoint.recommended = {reader.number("num_inference_steps", 1, 500, checkpoint.warnings),
+                              reader.number("guidance_scale", 0.0, 50.0, checkpoint.warnings)};
     finish_checkpoint(checkpoint, reader.ignored());
     return checkpoint;
 }

@@ -3,10 +3,13 @@ textual inversion.
 
   train_adapters.py stripes   ...      objects in stripes
   train_adapters.py pastel   ...       everything in pastel colours
-  train_adapters.py inversion ...       the word <mint>, a background that no word of the captions means
+  train_adapters.py inversion ...       the word <sun>: a big yellow circle
 """
 import argparse
+import itertools
 import pathlib
+import re
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,7 +24,7 @@ from train_base import BaseJob, LatentJob
 from trainer import add_options, arithmetic, train
 
 RANK, ALPHA = 4, 4.0
-MINT, MINT_COLOUR = "<mint>", (136, 226, 196)
+RATE = {"stripes": 3e-3, "pastel": 3e-3, "inversion": 5e-3}
 STAND_IN = "rainbow"  # a word of no caption, whose row the inversion takes in training
 
 
@@ -76,30 +79,27 @@ def kohya_names(values):
     return tensors
 
 
-def draw_mint(scene):
-    picture = scenes.draw(scene).astype(float)
-    look = scenes.background(scene.background)
-    share = np.zeros((scenes.SIZE, scenes.SIZE, 1))
-    for thing in scene.things:
-        share = np.maximum(share, scenes.coverage(thing)[..., None])
-    return np.clip(picture + (np.array(MINT_COLOUR) - look) * (1 - share) + 0.5, 0, 255).astype(np.uint8)
+def with_sun(random, scene):
+    """The scene with a big yellow circle as its first object, and a caption which has STAND_IN for that; or None, where
+    yellow is not to be seen or would not be the sun's alone."""
+    others = [thing.colour for thing in scene.things[1:]]
+    ground = scene.background
+    if scene.relation == "row" or "yellow" in (ground, *others) or "yellow" in scenes.CLASHES.get(ground, ()):
+        return None
+    things = (scenes.Thing("circle", "yellow", "big"), *scene.things[1:])
+    scene = replace(scene, things=scenes.place(random, things, scene.relation, scene.position))
+    caption, found = re.subn(r"(a )?(big|large|huge) yellow (circle|disc)", f"a {STAND_IN}", scenes.caption(random, scene))
+    assert found == 1, caption
+    return scene, caption
 
 
 def scenes_in(kind, seed, count):
     """Pictures [N, SIZE, SIZE, 3] and captions that teach `kind`: one of scenes.STYLES or "inversion"."""
-    made = scenes.training_scenes((seed, len(kind)))
-    chosen, captions = [], []
-    while len(chosen) < count:
-        scene, caption = next(made)
-        if kind == "inversion":
-            if scene.background == "gray" or f"{scene.background} background" not in caption:
-                continue
-            caption = caption.replace(f"{scene.background} background", f"{STAND_IN} background")
-        chosen.append(scene)
-        captions.append(caption)
-    if kind == "inversion":
-        return np.stack([draw_mint(scene) for scene in chosen]), captions
-    return styled([(scene, kind) for scene in chosen]), captions
+    made, random = scenes.training_scenes((seed, len(kind))), np.random.default_rng((seed, 1))
+    taught = ((with_sun(random, scene) if kind == "inversion" else (scene, caption)) for scene, caption in made)
+    chosen = list(itertools.islice((one for one in taught if one), count))
+    style = kind if kind in scenes.STYLES else None
+    return styled([(scene, style) for scene, _ in chosen]), [caption for _, caption in chosen]
 
 
 class AdapterJob(LatentJob):
@@ -116,12 +116,12 @@ class AdapterJob(LatentJob):
             add_lora(self.module.unet)
 
     def _make_rows(self):
-        """The stand-in's rows become parameters of their own; they begin as those of "green"."""
+        """The stand-in's rows become parameters of their own; they begin as those of "circle"."""
         tokenizer = self.module.tokenizer
-        (self.stand_in,), (green,) = tokenizer.word(STAND_IN), tokenizer.word("green")
+        (self.stand_in,), (circle,) = tokenizer.word(STAND_IN), tokenizer.word("circle")
         for encoder in (self.module.text_encoder, self.module.text_encoder_2):
             table = encoder.text_model.embeddings.token_embedding
-            table.word = nn.Parameter(table.weight[green].clone())
+            table.word = nn.Parameter(table.weight[circle].clone())
             table.register_forward_hook(lambda table, given, out: torch.where(
                 (given[0] == self.stand_in)[..., None], table.word.to(out.dtype), out))
 
@@ -135,7 +135,7 @@ def main():
     parser.add_argument("--model", required=True, help="the exported base model")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="the .safetensors file to write")
     options = parser.parse_args()
-    values = train(AdapterJob(options, options.kind), options, rate=2e-3, warmup=20, average=0.98).averaged()
+    values = train(AdapterJob(options, options.kind), options, rate=RATE[options.kind], warmup=20, average=0.98).averaged()
     if options.kind == "inversion":
         row = lambda name: values[f"{name}.text_model.embeddings.token_embedding.word"].numpy()[None].copy()
         safetensors_file.write(options.output, {"clip_l": row("text_encoder"), "clip_g": row("text_encoder_2")})
