@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,11 @@ struct BackendCase {
     DType compute;
     double tolerance;  // largest relative L2 error of one op
 };
+
+// For the lists of tests, which would show its bytes.
+inline std::ostream& operator<<(std::ostream& out, const BackendCase& one) {
+    return out << one.name;
+}
 
 const std::vector<BackendCase>& backends_under_test();
 

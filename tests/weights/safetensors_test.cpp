@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <ostream>
 
 #include "expect_failure.h"
 #include "model_builder.h"
@@ -24,6 +25,10 @@ struct Defect {
     ErrorCode code;
     std::initializer_list<std::string> named;
 };
+
+std::ostream& operator<<(std::ostream& out, const Defect& defect) {
+    return out << defect.title;
+}
 
 class BrokenFile : public ::testing::TestWithParam<Defect> {};
 
