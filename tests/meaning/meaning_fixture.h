@@ -52,11 +52,7 @@ class Score {
 
 class Meaning : public testing::Test {
   protected:
-    static void SetUpTestSuite() {
-        EngineConfig config;
-        config.default_model = SDXL_DEMO_MODEL;
-        engine_ = make_engine(config);
-    }
+    static void SetUpTestSuite() { engine_ = engine_on(""); }
     static void TearDownTestSuite() { engine_.reset(); }
 
     // With the steps and the guidance that the model recommends, as evaluate.py asks for its pictures.
@@ -70,11 +66,23 @@ class Meaning : public testing::Test {
         return request;
     }
 
-    static std::vector<Image> draw(const GenerationRequest& request) {
+    static std::unique_ptr<Engine> engine_on(const std::string& backend) {
+        EngineConfig config;
+        config.default_model = SDXL_DEMO_MODEL;
+        config.devices.backend = backend;
+        return make_engine(config);
+    }
+
+    static Result<GenerationResult> answer(const GenerationRequest& request, Engine& engine) {
         std::promise<Result<GenerationResult>> promise;
-        engine_->submit(request, JobContext{},
-                        [&](Result<GenerationResult> result) { promise.set_value(std::move(result)); });
-        const auto result = promise.get_future().get();
+        engine.submit(request, JobContext{},
+                      [&](Result<GenerationResult> result) { promise.set_value(std::move(result)); });
+        return promise.get_future().get();
+    }
+
+    static std::vector<Image> draw(const GenerationRequest& request) { return draw(request, *engine_); }
+    static std::vector<Image> draw(const GenerationRequest& request, Engine& engine) {
+        const auto result = answer(request, engine);
         if (!result.ok()) {
             ADD_FAILURE() << request.prompt << ": " << result.error().message;
             return std::vector<Image>(
