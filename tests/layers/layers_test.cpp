@@ -38,17 +38,22 @@ std::string layer_of(const Layers& layers, const std::string& file) {
     return "";
 }
 
+// What a line includes, in either form; "" where it includes nothing.
+std::string included_by(const std::string& line) {
+    static const std::regex include(R"re(^\s*#\s*include\s*["<]([^">]+)[">])re");
+    std::smatch match;
+    return std::regex_search(line, match, include) ? match[1].str() : "";
+}
+
 // What is wrong with the includes of one file, e.g. "ops/linear.h includes engine/engine.h". Both forms
 // count: src/ is on the path of either. A path through ".." would name a layer without saying so.
 std::vector<std::string> wrong_includes(const Layers& layers, const std::string& file, std::istream& text) {
-    static const std::regex include(R"re(^\s*#\s*include\s*["<]([^">]+)[">])re");
     std::vector<std::string> wrong;
     const std::string own = layer_of(layers, file);
     std::string line;
     while (std::getline(text, line)) {
-        std::smatch match;
-        if (!std::regex_search(line, match, include)) continue;
-        const std::string included = match[1];
+        const std::string included = included_by(line);
+        if (included.empty()) continue;
         const std::string layer = layer_of(layers, included);
         const bool declared =
             layer.empty() || layer == own || (!own.empty() && layers.at(own).contains(layer));
@@ -60,15 +65,11 @@ std::vector<std::string> wrong_includes(const Layers& layers, const std::string&
 
 // Whether the first include of a source is of the header beside it, e.g. of ops/a.cpp "ops/a.h".
 bool begins_with_its_header(const std::string& source, std::istream& text) {
-    static const std::regex include(R"re(^\s*#\s*include\s*"([^"]+)")re");
     const fs::path header = fs::path(source).replace_extension(".h");
     std::string line;
-    while (std::getline(text, line)) {
-        if (line.find("#include") == std::string::npos) continue;
-        std::smatch match;
-        if (!std::regex_search(line, match, include)) return false;
-        return match[1] == header.string() || match[1] == header.filename().string();
-    }
+    while (std::getline(text, line))
+        if (const std::string included = included_by(line); !included.empty())
+            return included == header.string() || included == header.filename().string();
     return false;
 }
 
@@ -182,6 +183,7 @@ TEST(LayersTest, FindsASourceThatBeginsWithAnother) {
     EXPECT_TRUE(begins("// why\n#include \"ops/a.h\"\n#include <vector>\n"));
     EXPECT_TRUE(begins("#include \"a.h\"\n"));
     EXPECT_FALSE(begins("#include <vector>\n#include \"ops/a.h\"\n"));
+    EXPECT_FALSE(begins("#  include <vector>\n#include \"ops/a.h\"\n"));
     EXPECT_FALSE(begins("#include \"nn/a.h\"\n"));
     EXPECT_FALSE(begins(""));
 }
